@@ -1,0 +1,56 @@
+"""Sevenfold: what holds this model back, and what is it worth to relieve it?
+
+>>> import sevenfold
+>>> result = sevenfold.diagnose("digits-cnn", budget="5m")  # doctest: +SKIP
+>>> result.binding  # doctest: +SKIP
+['data']
+
+Every verb of the command line is an action here with the same name. Importing the package imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sevenfold import data as data
+    from sevenfold.actions.calibrate import calibrate as calibrate
+    from sevenfold.actions.chips import chips as chips
+    from sevenfold.actions.cost import cost as cost
+    from sevenfold.actions.count import count as count
+    from sevenfold.actions.diagnose import diagnose as diagnose
+    from sevenfold.actions.recipe import recipe as recipe
+    from sevenfold.actions.runs import compare_runs as compare_runs
+    from sevenfold.actions.runs import list_runs as list_runs
+    from sevenfold.actions.runs import show_run as show_run
+    from sevenfold.actions.train import train as train
+
+__version__ = "0.1.0"
+
+_ACTIONS = {
+    "calibrate": "calibrate",
+    "chips": "chips",
+    "cost": "cost",
+    "count": "count",
+    "diagnose": "diagnose",
+    "recipe": "recipe",
+    "compare_runs": "runs",
+    "list_runs": "runs",
+    "show_run": "runs",
+    "train": "train",
+}
+
+__all__ = [*_ACTIONS, "data"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ACTIONS:
+        return getattr(importlib.import_module(f"sevenfold.actions.{_ACTIONS[name]}"), name)
+    if name == "data":
+        return importlib.import_module("sevenfold.data")
+    raise AttributeError(f"module 'sevenfold' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,3 @@
+"""The action behind ``sevenfold calibrate``."""
+
+from __future__ import annotations

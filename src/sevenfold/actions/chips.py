@@ -1,0 +1,3 @@
+"""The action behind ``sevenfold chips``."""
+
+from __future__ import annotations

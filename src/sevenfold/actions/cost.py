@@ -1,0 +1,3 @@
+"""The action behind ``sevenfold cost``."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""The action behind ``sevenfold count``."""
+
+from __future__ import annotations

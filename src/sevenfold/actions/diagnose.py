@@ -1,0 +1,3 @@
+"""The action behind ``sevenfold diagnose``."""
+
+from __future__ import annotations

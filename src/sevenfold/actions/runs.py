@@ -1,0 +1,3 @@
+"""The action behind ``sevenfold runs``."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""The action behind ``sevenfold train``."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""``sevenfold calibrate``."""
+
+from __future__ import annotations

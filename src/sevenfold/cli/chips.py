@@ -1,0 +1,3 @@
+"""``sevenfold chips``."""
+
+from __future__ import annotations

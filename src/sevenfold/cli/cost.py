@@ -1,0 +1,3 @@
+"""``sevenfold cost``."""
+
+from __future__ import annotations

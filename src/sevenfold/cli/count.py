@@ -1,0 +1,3 @@
+"""``sevenfold count``."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""``sevenfold diagnose``."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""``sevenfold runs``."""
+
+from __future__ import annotations

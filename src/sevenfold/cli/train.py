@@ -1,0 +1,3 @@
+"""``sevenfold train``."""
+
+from __future__ import annotations

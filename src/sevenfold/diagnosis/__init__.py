@@ -1,0 +1,1 @@
+"""Designs probes, analyses run records and costs, and says what binds. Torch-free."""

@@ -1,0 +1,131 @@
+"""The recipe: everything that determines a training run, as data.
+
+A recipe names its model and data set; what those names build is known to the catalogues above. Two runs of equal
+recipes are the same run: a run's identity is its recipe's digest.
+
+>>> Recipe(name="r", task="classification", model=ModelChoice(name="mlp-small"), data=DataChoice(name="digits"),
+...        steps=100).with_changes({"model.width": "64"}).model.settings
+{'width': 64}
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from sevenfold.spec import Spec
+
+Scalar = bool | int | float | str | None
+
+
+class ModelChoice(Spec):
+    """Which model of the catalogue, and what differs from that preset."""
+
+    name: str = Field(description="model preset from the catalogue (`sevenfold models`), or custom/DIGEST")
+    settings: dict[str, Scalar] = Field(
+        default={}, description="settings that differ from the preset, by name"
+    )
+
+
+class DataChoice(Spec):
+    """Which data set, how it is split, and how much of its training part is kept."""
+
+    name: str = Field(description="data set: digits, python-docs, folder:PATH, or arrays/SHA256")
+    settings: dict[str, Scalar] = Field(
+        default={}, description="settings of the data set (context, vocabulary, ...)"
+    )
+    split_seed: int = Field(default=0, ge=0, description="seed that fixes train, validation and test splits")
+    fraction: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="share of the training examples kept; smaller sets nest in larger ones",
+    )
+
+
+class Optimizer(Spec):
+    """How parameters follow gradients."""
+
+    name: Literal["adamw", "sgd"] = Field(
+        default="adamw", description="adamw or sgd, as torch implements them"
+    )
+    lr: float = Field(default=1e-3, gt=0, description="peak learning rate")
+    weight_decay: float = Field(default=0.01, ge=0, description="decoupled for adamw, L2 for sgd")
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="adamw: decay of the gradient's mean")
+    beta2: float = Field(default=0.999, ge=0, lt=1, description="adamw: decay of the gradient's square")
+    eps: float = Field(default=1e-8, gt=0, description="adamw: added to the root of the square")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="sgd: momentum")
+    clip_norm: float | None = Field(default=1.0, gt=0, description="largest gradient norm; none to leave it")
+
+
+class Schedule(Spec):
+    """The learning rate over the run, as a share of its peak."""
+
+    name: Literal["cosine", "constant"] = Field(
+        default="cosine", description="after the warm-up: cosine or constant"
+    )
+    warmup_fraction: float = Field(
+        default=0.05, ge=0, le=1, description="share of the steps with a linear warm-up"
+    )
+    final_fraction: float = Field(
+        default=0.1, ge=0, le=1, description="cosine: where it ends, as share of the peak"
+    )
+
+
+class Objective(Spec):
+    """What is minimized on top of the task's cross-entropy."""
+
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="share of the target spread over all classes"
+    )
+
+
+class Limits(Spec):
+    """Hard limits beside the steps; the first that runs out stops the run. ``None`` is no limit."""
+
+    time_s: float | None = Field(default=None, gt=0, description="seconds of training")
+    energy_j: float | None = Field(
+        default=None, gt=0, description="joules, metered where the machine can, else modelled"
+    )
+
+
+class Recipe(Spec):
+    """Everything that determines a training run."""
+
+    name: str = Field(description="what the recipe is called; not part of what a run computes")
+    task: Literal["classification", "causal-lm"] = Field(description="classification or causal-lm")
+    model: ModelChoice
+    data: DataChoice
+    objective: Objective = Objective()
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    limits: Limits = Limits()
+    batch_size: int = Field(
+        default=64, ge=1, description="examples an optimizer step (before accumulation splits them)"
+    )
+    accumulate: int = Field(
+        default=1, ge=1, description="micro-batches an optimizer step; must divide batch_size"
+    )
+    steps: int = Field(default=500, ge=1, description="optimizer steps")
+    seed: int = Field(
+        default=0, ge=0, description="initialization, data order, dropout, and which subset is kept"
+    )
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="fp32, or bf16 autocast")
+    compile: bool = Field(default=False, description="torch.compile the model")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto takes CUDA where present"
+    )
+    threads: int = Field(default=1, ge=0, description="CPU threads inside an operator; 0 is all cores")
+    evaluate_every: int = Field(
+        default=100, ge=1, description="steps between validation passes (one at the end always)"
+    )
+    evaluate_examples: int = Field(default=4096, ge=1, description="validation examples a pass, at most")
+    checkpoint_every: int | None = Field(
+        default=None, ge=1, description="steps between checkpoints; none for the end only"
+    )
+
+    def run_id(self) -> str:
+        """The identity of the run: its name and 12 hexadecimal digits of what determines it."""
+        determining = self.with_changes({"name": "-", "checkpoint_every": None})
+        return f"{self.name}-s{self.seed}-{determining.digest()[:12]}"

@@ -1,0 +1,233 @@
+"""What a configuration is: small, frozen, strict specs; and how ``--set KEY=VALUE`` changes one.
+
+A spec refuses unknown keys and names the nearest known one. The help text of a setting is written once, beside the
+field (``Field(description=...)``); command line, docs and forms read it there.
+
+>>> from sevenfold.runs.recipe import Optimizer
+>>> Optimizer().with_changes({"lr": "3e-4"}).lr
+0.0003
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Self, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from sevenfold.errors import SpecError, UnknownNameError, UsageError, unknown_name
+
+__all__ = ["Spec", "parse_assignments", "settings_of", "to_spec_error"]
+
+S = TypeVar("S", bound="Spec")
+
+
+class Spec(BaseModel):
+    """A frozen, strict, keyword-only configuration; unknown keys are errors with the nearest known name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def __init__(self, **settings: Any) -> None:
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            raise to_spec_error(type(self), error) from None
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """A spec from plain JSON-like data (lists become tuples), checked like the constructor."""
+        try:
+            return cls.model_validate_json(json.dumps(settings))
+        except ValidationError as error:
+            raise to_spec_error(cls, error) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-like data."""
+        return self.model_dump(mode="json")
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON: equal specs have equal digests, on every machine."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def with_changes(self, changes: Mapping[str, Any]) -> Self:
+        """A copy with dotted keys changed; texts are read as the field's own type.
+
+        A key under a field of type ``dict`` (``model.settings``) may be written without the ``settings.`` part.
+        Raises UnknownNameError for a key that does not exist and SpecError for a value that does not fit.
+        """
+        data = self.to_dict()
+        for key, value in changes.items():
+            _set_path(type(self), data, key, value)
+        return type(self).from_dict(data)
+
+
+def settings_of(spec: type[BaseModel], prefix: str = "") -> list[tuple[str, str, Any, str]]:
+    """Every leaf setting as (dotted key, type as text, default, help), for ``--help``, docs and forms."""
+    rows: list[tuple[str, str, Any, str]] = []
+    for name, field in spec.model_fields.items():
+        inner = _spec_type(field.annotation)
+        if inner is not None and not _is_optional(field.annotation):
+            rows += settings_of(inner, f"{prefix}{name}.")
+        else:
+            default = None if field.is_required() else field.get_default(call_default_factory=True)
+            rows.append((prefix + name, _type_text(field.annotation), default, field.description or ""))
+    return rows
+
+
+def parse_assignments(assignments: Iterable[str], *, option: str = "--set") -> dict[str, str]:
+    """``["optimizer.lr=3e-4"]`` as a mapping; raises UsageError for a text without ``=``."""
+    changes: dict[str, str] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"{option} needs KEY=VALUE", got=repr(text), hint=f"{option} optimizer.lr=3e-4")
+        if key.strip() in changes:
+            raise UsageError(
+                f"{option} names one key twice", got=repr(key.strip()), expected="one value a key"
+            )
+        changes[key.strip()] = value.strip()
+    return changes
+
+
+def to_spec_error(spec: type[BaseModel], error: ValidationError) -> UsageError:
+    """The first fault of a pydantic ValidationError as one of ours."""
+    fault = error.errors()[0]
+    where = ".".join(str(part) for part in fault["loc"]) or spec.__name__
+    if fault["type"] == "extra_forbidden":
+        owner: type[BaseModel] = spec
+        for part in fault["loc"][:-1]:
+            inner = (
+                _spec_type(owner.model_fields[str(part)].annotation)
+                if str(part) in owner.model_fields
+                else None
+            )
+            if inner is None:
+                break
+            owner = inner
+        prefix = ".".join(str(part) for part in fault["loc"][:-1])
+        wrong = unknown_name("setting", str(fault["loc"][-1]), owner.model_fields)
+        return UnknownNameError(
+            f"unknown setting {where!r}" if prefix else wrong.message,
+            got=wrong.got,
+            expected=wrong.expected,
+            hint=wrong.hint and (f"{prefix}.{wrong.hint}" if prefix else wrong.hint),
+        )
+    if fault["type"] == "missing":
+        return SpecError(f"{spec.__name__} needs {where}", expected=f"a value for {where}")
+    got = repr(fault["input"])
+    return SpecError(
+        f"{where} does not fit",
+        got=got if len(got) < 80 else got[:77] + "...",
+        expected=_expected(fault["msg"]),
+    )
+
+
+def _expected(message: str) -> str:
+    for start in ("Input should be ", "Value error, "):
+        if message.startswith(start):
+            message = message[len(start) :]
+    return message
+
+
+def _set_path(spec: type[BaseModel], data: dict[str, Any], key: str, value: Any) -> None:
+    parts = key.split(".")
+    owner: type[BaseModel] = spec
+    for depth, part in enumerate(parts):
+        field = owner.model_fields.get(part)
+        if field is None:
+            open_field = next((n for n, f in owner.model_fields.items() if _is_dict(f.annotation)), None)
+            if open_field is not None and depth > 0:
+                data.setdefault(open_field, {})[".".join(parts[depth:])] = _read_scalar(value)
+                return
+            wrong = unknown_name("setting", part, owner.model_fields)
+            prefix = ".".join([*parts[:depth], ""])
+            raise UnknownNameError(
+                f"unknown setting {key!r}",
+                got=wrong.got,
+                expected=wrong.expected,
+                hint=wrong.hint and prefix + wrong.hint,
+            )
+        if _is_dict(field.annotation) and depth + 1 < len(parts):
+            data.setdefault(part, {})[".".join(parts[depth + 1 :])] = _read_scalar(value)
+            return
+        inner = _spec_type(field.annotation)
+        if depth + 1 == len(parts):
+            data[part] = _read_value(field.annotation, key, value)
+            return
+        if inner is None:
+            raise UnknownNameError(
+                f"unknown setting {key!r}",
+                got=repr(parts[depth + 1]),
+                expected=f"a value for {'.'.join(parts[: depth + 1])}",
+            )
+        if data.get(part) is None:
+            data[part] = {}
+        data, owner = data[part], inner
+
+
+def _read_value(annotation: Any, key: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+    candidates = (
+        [value.strip()]
+        if str in (annotation, *get_args(annotation))
+        else [_read_scalar(value), value.strip()]
+    )
+    fault = "a value that fits"
+    for candidate in candidates:
+        try:
+            return adapter.dump_python(adapter.validate_json(json.dumps(candidate), strict=True), mode="json")
+        except ValidationError as error:
+            fault = _expected(error.errors()[0]["msg"])
+    raise SpecError(f"{key} does not fit", got=repr(value), expected=fault)
+
+
+def _read_scalar(value: Any) -> Any:
+    """``"3e-4"`` -> 0.0003, ``"true"`` -> True, ``"[1, 2]"`` -> [1, 2], ``"none"`` -> None, else the text."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.lower() in ("none", "null"):
+        return None
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        number = json.loads(text)
+    except ValueError:
+        try:
+            return int(text.replace("_", ""))
+        except ValueError:
+            pass
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return number
+
+
+def _spec_type(annotation: Any) -> type[BaseModel] | None:
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
+
+
+def _is_optional(annotation: Any) -> bool:
+    return type(None) in get_args(annotation)
+
+
+def _is_dict(annotation: Any) -> bool:
+    return getattr(annotation, "__origin__", annotation) in (dict, Mapping) or (
+        getattr(annotation, "__origin__", None) is not None
+        and isinstance(annotation.__origin__, type)
+        and issubclass(annotation.__origin__, Mapping)
+    )
+
+
+def _type_text(annotation: Any) -> str:
+    name = getattr(annotation, "__name__", None) if not get_args(annotation) else None
+    return name or str(annotation).replace("typing.", "").replace("NoneType", "none")
