@@ -85,9 +85,7 @@ def parse_assignments(assignments: Iterable[str], *, option: str = "--set") -> d
         if not equals or not key.strip():
             raise UsageError(f"{option} needs KEY=VALUE", got=repr(text), hint=f"{option} optimizer.lr=3e-4")
         if key.strip() in changes:
-            raise UsageError(
-                f"{option} names one key twice", got=repr(key.strip()), expected="one value a key"
-            )
+            raise UsageError(f"{option} names one key twice", got=repr(key.strip()), expected="one value a key")
         changes[key.strip()] = value.strip()
     return changes
 
@@ -100,9 +98,7 @@ def to_spec_error(spec: type[BaseModel], error: ValidationError) -> UsageError:
         owner: type[BaseModel] = spec
         for part in fault["loc"][:-1]:
             inner = (
-                _spec_type(owner.model_fields[str(part)].annotation)
-                if str(part) in owner.model_fields
-                else None
+                _spec_type(owner.model_fields[str(part)].annotation) if str(part) in owner.model_fields else None
             )
             if inner is None:
                 break
@@ -173,9 +169,7 @@ def _read_value(annotation: Any, key: str, value: Any) -> Any:
         return value
     adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     candidates = (
-        [value.strip()]
-        if str in (annotation, *get_args(annotation))
-        else [_read_scalar(value), value.strip()]
+        [value.strip()] if str in (annotation, *get_args(annotation)) else [_read_scalar(value), value.strip()]
     )
     fault = "a value that fits"
     for candidate in candidates:

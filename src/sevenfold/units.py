@@ -62,9 +62,7 @@ FLOPS = Unit("floating-point operations", "FLOP", ("FLOP", "FLOPs", "FLOPS"), ex
 FLOPS_PER_SECOND = Unit("FLOP per second", "FLOP/s", ("FLOP/s", "FLOPs/s"), example="989TFLOP/s")
 HERTZ = Unit("hertz", "Hz", ("Hz",), small=True, example="200MHz")
 USD = Unit("US dollars", "$", ("$", "USD", "usd", ""), example="$10e6", money=True)
-USD_PER_HOUR = Unit(
-    "US dollars per hour", "$/h", ("$/h", "USD/h", "/h", "usd/h"), example="$2.5/h", money=True
-)
+USD_PER_HOUR = Unit("US dollars per hour", "$/h", ("$/h", "USD/h", "/h", "usd/h"), example="$2.5/h", money=True)
 COUNT = Unit("a number", "", ("",), example="300e9")
 
 
@@ -132,9 +130,7 @@ def show(value: float | None, unit: Unit, *, digits: int = 3, binary: bool = Fal
     if unit.money:
         return f"${_significant(value, digits)}" + unit.symbol.removeprefix("$")
     table = (
-        _BINARY
-        if binary
-        else {**_DECIMAL, **({k: v for k, v in _SMALL.items() if k != "u"} if unit.small else {})}
+        _BINARY if binary else {**_DECIMAL, **({k: v for k, v in _SMALL.items() if k != "u"} if unit.small else {})}
     )
     if binary and abs(value) < 1024:
         table = {"": 1.0}

@@ -14,9 +14,7 @@ from sevenfold.spec import Spec
 
 SCHEMA_VERSION = "1.0"
 
-ConstraintName = Literal[
-    "data", "parameters", "optimization", "architecture", "compute", "efficiency", "energy"
-]
+ConstraintName = Literal["data", "parameters", "optimization", "architecture", "compute", "efficiency", "energy"]
 CONSTRAINTS: tuple[ConstraintName, ...] = (
     "data", "parameters", "optimization", "architecture", "compute", "efficiency", "energy",
 )  # fmt: skip

@@ -23,9 +23,7 @@ class ModelChoice(Spec):
     """Which model of the catalogue, and what differs from that preset."""
 
     name: str = Field(description="model preset from the catalogue (`sevenfold models`), or custom/DIGEST")
-    settings: dict[str, Scalar] = Field(
-        default={}, description="settings that differ from the preset, by name"
-    )
+    settings: dict[str, Scalar] = Field(default={}, description="settings that differ from the preset, by name")
 
 
 class DataChoice(Spec):
@@ -47,9 +45,7 @@ class DataChoice(Spec):
 class Optimizer(Spec):
     """How parameters follow gradients."""
 
-    name: Literal["adamw", "sgd"] = Field(
-        default="adamw", description="adamw or sgd, as torch implements them"
-    )
+    name: Literal["adamw", "sgd"] = Field(default="adamw", description="adamw or sgd, as torch implements them")
     lr: float = Field(default=1e-3, gt=0, description="peak learning rate")
     weight_decay: float = Field(default=0.01, ge=0, description="decoupled for adamw, L2 for sgd")
     beta1: float = Field(default=0.9, ge=0, lt=1, description="adamw: decay of the gradient's mean")
@@ -65,9 +61,7 @@ class Schedule(Spec):
     name: Literal["cosine", "constant"] = Field(
         default="cosine", description="after the warm-up: cosine or constant"
     )
-    warmup_fraction: float = Field(
-        default=0.05, ge=0, le=1, description="share of the steps with a linear warm-up"
-    )
+    warmup_fraction: float = Field(default=0.05, ge=0, le=1, description="share of the steps with a linear warm-up")
     final_fraction: float = Field(
         default=0.1, ge=0, le=1, description="cosine: where it ends, as share of the peak"
     )
@@ -104,18 +98,12 @@ class Recipe(Spec):
     batch_size: int = Field(
         default=64, ge=1, description="examples an optimizer step (before accumulation splits them)"
     )
-    accumulate: int = Field(
-        default=1, ge=1, description="micro-batches an optimizer step; must divide batch_size"
-    )
+    accumulate: int = Field(default=1, ge=1, description="micro-batches an optimizer step; must divide batch_size")
     steps: int = Field(default=500, ge=1, description="optimizer steps")
-    seed: int = Field(
-        default=0, ge=0, description="initialization, data order, dropout, and which subset is kept"
-    )
+    seed: int = Field(default=0, ge=0, description="initialization, data order, dropout, and which subset is kept")
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="fp32, or bf16 autocast")
     compile: bool = Field(default=False, description="torch.compile the model")
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="auto takes CUDA where present"
-    )
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto takes CUDA where present")
     threads: int = Field(default=1, ge=0, description="CPU threads inside an operator; 0 is all cores")
     evaluate_every: int = Field(
         default=100, ge=1, description="steps between validation passes (one at the end always)"
