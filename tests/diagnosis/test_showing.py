@@ -57,7 +57,7 @@ def test_digits_never_exceed_the_interval(value: float, half: float) -> None:
     body, _, power = text.strip("(").partition(")×10")
     scale = Decimal(10) ** int(power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")) or 0)
     shown, shown_half = (Decimal(part) for part in body.split(" ± "))
-    digits = str(shown_half).replace(".", "").strip("0")
+    digits = f"{shown_half:f}".replace(".", "").strip("0")
     assert len(digits) == 1 or (len(digits) == 2 and digits[0] == "1")
     place = Decimal(1).scaleb(last_place(half)) / scale
     assert shown % place == 0  # no digit of the value beyond the last one of its uncertainty

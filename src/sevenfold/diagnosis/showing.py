@@ -1,8 +1,8 @@
 """How an effect is written: never with more digits than its interval supports.
 
-One rule for the sentence, the terminal and the page. Half the width of the 95% interval is rounded to one significant
-digit (two where it starts with 1), and the value to the same decimal place. An interval that is not symmetrical about
-its value is written out in brackets. Knows effects and probabilities; knows no layout.
+One rule for the sentence, the terminal and the page. Half the width of the 95% interval is rounded to one
+significant digit (two where it starts with 1), and the value to the same decimal place. An interval that is not
+symmetrical about its value is written out in brackets. Knows effects and probabilities; knows no layout.
 
 >>> from sevenfold.diagnosis.result import Effect
 >>> shown_effect(Effect(value=0.0312, low=0.0249, high=0.0375, simultaneous_low=0.02, simultaneous_high=0.04))
@@ -26,7 +26,7 @@ _SCIENTIFIC_FROM = 1e6
 
 
 def shown_effect(effect: Effect) -> str:
-    """``0.031 ± 0.006``; ``0.03 [0.02, 0.09]`` where the 95% interval is lopsided; one number where it has no width.
+    """``0.031 ± 0.006``; ``0.03 [0.02, 0.09]`` where it is lopsided; one number where it has no width.
 
     >>> shown_effect(Effect(value=1.2e-5, low=0.9e-5, high=1.5e-5, simultaneous_low=0.0, simultaneous_high=2e-5))
     '(1.2 ± 0.3)×10⁻⁵'
@@ -86,11 +86,11 @@ def ranked_effect(row: Constraint) -> Effect | None:
     first, second = row.headroom, row.shadow_price
     if row.kind == "hard":
         first, second = second, first
-    if first is not None and second is not None and row.interval is not None:
-        # A lever with an amount (parameters) has both; the row's interval says which one counts.
-        if [second.low, second.high] == row.interval and [first.low, first.high] != row.interval:
-            return second
-    return first if first is not None else second
+    if first is None or second is None:
+        return second if first is None else first
+    # A lever with an amount (parameters) has both; the row's interval says which one counts.
+    is_second = [second.low, second.high] == row.interval != [first.low, first.high]
+    return second if is_second else first
 
 
 def is_significant(effect: Effect | None) -> bool:
