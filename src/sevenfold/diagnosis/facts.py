@@ -1,7 +1,7 @@
 """What must be known before probing: what a recipe's model, data, machine and stated limits allow.
 
-The actions floor finds these out (by building the model, tracing it and looking at the machine) and hands them in, so
-that the diagnosis never imports torch. Everything optional is a row that says why when it is missing.
+The actions floor finds these out (by building the model, tracing it and looking at the machine) and hands them in,
+so that the diagnosis never imports torch. Everything optional is a row that says why when it is missing.
 
 >>> Facts(parameters=10, num_train_examples=100, parameters_at=lambda width: 10 * width).dial is None
 True

@@ -1,9 +1,9 @@
 """What a probe is: the baseline recipe with one lever changed, on one of the baseline's seeds.
 
 Knows recipes and what runs report, never how a run is carried out: a ProbeRunner does that (worker processes in
-`sevenfold.actions`, an analytic surface in the tests). Seeds are counted from the recipe's own: index 0 and 1 are the
-*selection* seeds, on which settings are chosen, the ones after are the *measurement* seeds, on which every effect that
-the report shows is measured, paired with the baseline on the same seed.
+the actions, an analytic surface in the tests). Seeds are counted from the recipe's own: index 0 and 1 are the
+*selection* seeds, on which settings are chosen; the ones after are the *measurement* seeds, on which every effect
+that the report shows is measured, paired with the baseline on the same seed.
 """
 
 from __future__ import annotations
