@@ -93,6 +93,9 @@ def parse_assignments(assignments: Iterable[str], *, option: str = "--set") -> d
 def to_spec_error(spec: type[BaseModel], error: ValidationError) -> UsageError:
     """The first fault of a pydantic ValidationError as one of ours."""
     fault = error.errors()[0]
+    raised = fault.get("ctx", {}).get("error")
+    if isinstance(raised, UsageError):
+        return raised  # told by a validator, or by the spec's own constructor inside this validation
     where = ".".join(str(part) for part in fault["loc"]) or spec.__name__
     if fault["type"] == "extra_forbidden":
         owner: type[BaseModel] = spec

@@ -1,1 +1,1 @@
-"""To be filled."""
+"""Networks that take flat features."""

@@ -1,1 +1,1 @@
-"""To be filled."""
+"""Networks built of attention."""

@@ -1,0 +1,38 @@
+"""Nonlinearities by name, and the scaled tanh of LeCun's networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import torch
+from torch import nn
+
+__all__ = ["ACTIVATIONS", "ActivationName", "ScaledTanh"]
+
+ActivationName = Literal["tanh", "scaled-tanh", "relu", "gelu"]
+
+
+class ScaledTanh(nn.Module):
+    """f(a) = A tanh(S a) with A = 1.7159, S = 2/3, so that f(1) = 1 and f(-1) = -1.
+
+    Any shape in, the same shape out. Source: LeCun et al. 1998, Gradient-Based Learning Applied to Document
+    Recognition, appendix A (the 1989 paper says "a scaled hyperbolic tangent" and gives no constants).
+
+    >>> round(ScaledTanh()(torch.tensor(1.0)).item(), 3)
+    1.0
+    """
+
+    AMPLITUDE = 1.7159
+    SLOPE = 2 / 3
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.AMPLITUDE * torch.tanh(self.SLOPE * inputs)
+
+
+ACTIVATIONS: Mapping[ActivationName, Callable[[], nn.Module]] = {
+    "tanh": nn.Tanh,
+    "scaled-tanh": ScaledTanh,
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+}

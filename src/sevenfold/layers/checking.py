@@ -1,0 +1,70 @@
+"""What a model says of an input that does not fit: one line with the layer, what it got and what it expected.
+
+These look at shapes and dtypes only, so that they cost nothing on the way and work on the meta device. The values
+of tokens are read on request (``values=True``): on an accelerator that waits for the device.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from sevenfold.errors import UsageError
+
+__all__ = ["require_features", "require_images", "require_tokens"]
+
+
+def require_features(layer: str, inputs: torch.Tensor, features: int) -> torch.Tensor:
+    """Inputs of any shape [B, ...] flattened to [B, features]; UsageError where the count differs."""
+    if inputs.dim() < 2 or math.prod(inputs.shape[1:]) != features:
+        raise UsageError(
+            f"{layer} cannot take this input",
+            got=f"shape {_shown(inputs)}",
+            expected=f"[batch, {features}], or a shape that flattens to it",
+            hint=f"the model setting inputs={math.prod(inputs.shape[1:])}" if inputs.dim() > 1 else None,
+        )
+    return inputs.flatten(1)
+
+
+def require_images(layer: str, inputs: torch.Tensor, channels: int, image: int) -> None:
+    """UsageError unless inputs are [B, channels, image, image]."""
+    if inputs.dim() != 4 or tuple(inputs.shape[1:]) != (channels, image, image):
+        square = inputs.dim() == 4 and inputs.shape[2] == inputs.shape[3]
+        raise UsageError(
+            f"{layer} cannot take this input",
+            got=f"shape {_shown(inputs)}",
+            expected=f"[batch, {channels}, {image}, {image}]",
+            hint=f"the model settings image={inputs.shape[2]} channels={inputs.shape[1]}" if square else None,
+        )
+
+
+def require_tokens(
+    layer: str, tokens: torch.Tensor, vocabulary: int, *, context: int | None = None, values: bool = False
+) -> None:
+    """UsageError unless tokens are integers [B, T], T <= context; with ``values`` also 0 <= token < vocabulary."""
+    if tokens.dim() != 2 or tokens.dtype not in (torch.int64, torch.int32):
+        raise UsageError(
+            f"{layer} cannot take this input",
+            got=f"{str(tokens.dtype).removeprefix('torch.')} of shape {_shown(tokens)}",
+            expected="int64 tokens [batch, time]",
+        )
+    if context is not None and tokens.shape[1] > context:
+        raise UsageError(
+            f"{layer} has no position for every token",
+            got=f"{tokens.shape[1]} tokens",
+            expected=f"at most {context} (its context)",
+            hint=f"the model setting context={tokens.shape[1]}, or shorter inputs",
+        )
+    if values and tokens.numel():
+        low, high = (int(bound) for bound in torch.aminmax(tokens))
+        if low < 0 or high >= vocabulary:
+            raise UsageError(
+                f"{layer} has no row for a token",
+                got=f"tokens from {low} to {high}",
+                expected=f"0 to {vocabulary - 1} (vocabulary {vocabulary})",
+            )
+
+
+def _shown(tensor: torch.Tensor) -> str:
+    return "[" + ", ".join(str(size) for size in tensor.shape) + "]"

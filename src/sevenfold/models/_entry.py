@@ -1,0 +1,300 @@
+"""What the catalogue holds of a model: its landmark, its settings, and how to build it for a data set.
+
+This file knows no model. A landmark's file declares a ``Family`` (module, landmark, dial, how it fits a data set)
+and decorates one function a preset; nothing here depends on what a preset is called.
+
+    python -m sevenfold.models        lists the catalogue
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from sevenfold.catalog import Catalogue
+from sevenfold.errors import OutOfMemoryError, UsageError
+from sevenfold.runs.recipe import Scalar
+from sevenfold.spec import Spec
+
+__all__ = ["MODELS", "Family", "Landmark", "ModelEntry", "alternatives_for", "fit_images", "fit_tokens"]
+
+Task = Literal["classification", "causal-lm"]
+Size = Literal["paper", "laptop", "custom"]
+Constraint = Literal["data", "parameters", "optimization", "architecture", "compute", "efficiency", "energy"]
+
+
+@dataclass(frozen=True)
+class Landmark:
+    """A model of deep learning's history, and the one constraint of seven that it lifted."""
+
+    name: str
+    title: str
+    family: str
+    year: int
+    paper: str
+    constraint: Constraint
+    summary: str
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One preset of the catalogue: settings that fit a paper or a laptop, and what they build.
+
+    ``dial`` names the setting that is the width (None where there is none) and ``dial_multiple`` what its legal
+    values are multiples of. ``parameters`` is the published count where one can be asserted.
+
+    >>> MODELS["mlp-small"].build({"width": 32})(torch.zeros(5, 64)).shape
+    torch.Size([5, 10])
+    """
+
+    name: str
+    landmark: Landmark | None
+    task: Task
+    size: Size
+    dial: str | None
+    dial_multiple: int
+    preset: Mapping[str, Scalar]
+    spec_type: type[Spec]
+    module: Callable[[Any], nn.Module]
+    fit: Callable[[ModelEntry, tuple[int, ...], int], dict[str, Scalar]]
+    shape: Callable[[Any], tuple[int, ...] | None]  # of one input; for tokens (context,)
+    parameters: int | None = None
+    dropout: str | None = None
+    alternatives: tuple[str, ...] | None = None  # None: whatever the catalogue has
+    summary: str = ""
+
+    def spec(self, settings: Mapping[str, Scalar] = {}) -> Spec:
+        """The preset with settings changed, checked; unknown settings are errors with the nearest known name."""
+        required = {name for name, field in self.spec_type.model_fields.items() if field.is_required()}
+        given = {name: value for name, value in settings.items() if name in required}
+        changes = {name: value for name, value in settings.items() if name not in required}
+        return self.spec_type.from_dict({**self.preset, **given}).with_changes(changes)
+
+    def build(self, settings: Mapping[str, Scalar] = {}) -> nn.Module:
+        """The module with initialized weights, from torch's global random numbers, on torch's default device.
+
+        Raises OutOfMemoryError before it would fill this machine's memory.
+        """
+        spec = self.spec(settings)
+        if torch.get_default_device().type == "cpu":
+            _require_memory(self.name, _bytes_of(self.build_meta(settings)))
+        return self.module(spec)
+
+    def build_meta(self, settings: Mapping[str, Scalar] = {}) -> nn.Module:
+        """The module on the meta device: shapes without storage, at any size."""
+        spec = self.spec(settings)
+        with torch.device("meta"):
+            return self.module(spec)
+
+    def settings_for(self, input_shape: tuple[int, ...], num_outputs: int) -> dict[str, Scalar]:
+        """The settings that fit a data set; raises UsageError where this model cannot take it.
+
+        ``input_shape`` is one example's: (channels, height, width), (features,), or (context,) for tokens;
+        ``num_outputs`` the number of classes, or the vocabulary.
+
+        >>> MODELS["lecun1989-small"].settings_for((1, 8, 8), 10)
+        {'image': 8, 'channels': 1, 'classes': 10}
+        """
+        settings = self.fit(self, tuple(input_shape), num_outputs)
+        self.spec(settings)
+        return settings
+
+    def example(
+        self,
+        settings: Mapping[str, Scalar] = {},
+        *,
+        batch: int = 1,
+        seq: int | None = None,
+        image: int | None = None,
+        device: str | torch.device = "meta",
+    ) -> tuple[torch.Tensor, ...]:
+        """Inputs that the model built with these settings takes: tokens [batch, seq], or [batch, *shape] floats.
+
+        The same values at every call, and torch's random numbers are left as they were.
+        """
+        spec = self.spec(settings)
+        shape = self.shape(spec)
+        if shape is None:
+            raise UsageError(
+                f"{self.name} does not say what it takes", expected="input_shape where the model is registered"
+            )
+        if batch < 1:
+            raise UsageError("an example needs a batch", got=batch, expected="at least 1")
+        if self.task == "causal-lm":
+            if image is not None:
+                raise UsageError(f"{self.name} reads tokens, not images", got=f"image {image}", hint="seq")
+            return (_tokens(self.name, batch, seq, shape[0], _vocabulary(spec), device),)
+        if seq is not None:
+            raise UsageError(f"{self.name} takes no sequence", got=f"seq {seq}", hint="image")
+        if image is not None and (len(shape) != 3 or shape[1:] != (image, image)):
+            raise UsageError(
+                f"{self.name} takes no image of this size",
+                got=f"image {image}",
+                expected=f"one input of shape {list(shape)}",
+                hint=f"the model setting image={image}" if len(shape) == 3 else None,
+            )
+        return (_normal((batch, *shape), device),)
+
+    def sized(
+        self, settings: Mapping[str, Scalar] = {}, *, seq: int | None = None, image: int | None = None
+    ) -> dict[str, Scalar]:
+        """Settings under which ``example(seq=..., image=...)`` fits: the image size where the model has one.
+
+        A context is not lengthened: that would be another model.
+        """
+        if image is not None and "image" in self.spec_type.model_fields:
+            return {**settings, "image": image}
+        return dict(settings)
+
+    def dropout_key(self) -> str | None:
+        """The setting that is the dropout rate, None where there is none."""
+        return self.dropout
+
+
+MODELS: Catalogue[ModelEntry] = Catalogue("model", package="sevenfold.models")
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the presets of one landmark share; ``preset`` registers one."""
+
+    landmark: Landmark
+    task: Task
+    spec_type: type[Spec]
+    module: Callable[[Any], nn.Module]
+    fit: Callable[[ModelEntry, tuple[int, ...], int], dict[str, Scalar]]
+    shape: Callable[[Any], tuple[int, ...] | None]
+    dial: str | None = None
+    dial_multiple: Callable[[Any], int] = lambda spec: 1
+
+    def preset(
+        self, size: Size, *, name: str | None = None, parameters: int | None = None
+    ) -> Callable[[Callable[[], Spec]], Callable[[], Spec]]:
+        """Registers the decorated function's spec under its name, underscores written as hyphens."""
+
+        def register(function: Callable[[], Spec]) -> Callable[[], Spec]:
+            spec = function()
+            known = name or function.__name__.replace("_", "-")
+            entry = ModelEntry(
+                name=known,
+                landmark=self.landmark,
+                task=self.task,
+                size=size,
+                dial=self.dial,
+                dial_multiple=self.dial_multiple(spec),
+                preset=spec.to_dict(),
+                spec_type=self.spec_type,
+                module=self.module,
+                fit=self.fit,
+                shape=self.shape,
+                parameters=parameters,
+                dropout="dropout" if "dropout" in self.spec_type.model_fields else None,
+                summary=(function.__doc__ or "").strip().splitlines()[0],
+            )
+            MODELS.add(known, entry)
+            return function
+
+        return register
+
+
+def alternatives_for(task: Task, input_shape: tuple[int, ...], num_outputs: int, *, besides: str) -> list[str]:
+    """Laptop presets of other landmarks that take this data, one a landmark (its smallest), sorted by name.
+
+    For a model of the caller's own: the alternatives that were given with it.
+
+    >>> alternatives_for("classification", (1, 8, 8), 10, besides="lecun1989-small")[0]
+    'mlp-small'
+    """
+    own = MODELS[besides]
+    if own.alternatives is not None:
+        return [name for name in own.alternatives if _fits(MODELS[name], task, input_shape, num_outputs)]
+    smallest: dict[str, tuple[int, str]] = {}
+    for name in MODELS.names():
+        entry = MODELS[name]
+        if entry.size != "laptop" or entry.landmark is None or entry.landmark == own.landmark:
+            continue
+        if not _fits(entry, task, input_shape, num_outputs):
+            continue
+        count = _bytes_of(entry.build_meta(entry.settings_for(input_shape, num_outputs)))
+        smallest[entry.landmark.name] = min((count, name), smallest.get(entry.landmark.name, (count, name)))
+    return sorted(name for _, name in smallest.values())
+
+
+def fit_images(entry: ModelEntry, input_shape: tuple[int, ...], num_outputs: int) -> dict[str, Scalar]:
+    """``fit`` of models that take square images."""
+    if len(input_shape) != 3 or input_shape[1] != input_shape[2]:
+        raise UsageError(
+            f"{entry.name} cannot take this data",
+            got=f"inputs of shape {list(input_shape)}",
+            expected="square images [channels, size, size]",
+        )
+    return {"image": input_shape[1], "channels": input_shape[0], "classes": num_outputs}
+
+
+def fit_tokens(entry: ModelEntry, input_shape: tuple[int, ...], num_outputs: int) -> dict[str, Scalar]:
+    """``fit`` of models that take windows of tokens."""
+    if len(input_shape) != 1:
+        raise UsageError(
+            f"{entry.name} cannot take this data",
+            got=f"inputs of shape {list(input_shape)}",
+            expected="windows of tokens [context]",
+        )
+    return {"vocabulary": num_outputs, "context": input_shape[0]}
+
+
+def _fits(entry: ModelEntry, task: Task, input_shape: tuple[int, ...], num_outputs: int) -> bool:
+    if entry.task != task:
+        return False
+    try:
+        entry.settings_for(input_shape, num_outputs)
+    except UsageError:
+        return False
+    return True
+
+
+def _bytes_of(module: nn.Module) -> int:
+    return sum(t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers()))
+
+
+def _require_memory(name: str, num_bytes: int) -> None:
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if num_bytes > machine:
+        raise OutOfMemoryError(
+            f"the weights of {name} do not fit this machine's memory",
+            got=f"{num_bytes / 1e9:.1f} GB of weights",
+            expected=f"at most {machine / 1e9:.1f} GB",
+            hint="counting it instead, or a smaller size",
+        )
+
+
+def _vocabulary(spec: Any) -> int:
+    vocabulary: int = getattr(spec, "vocabulary", 1)
+    return vocabulary
+
+
+def _tokens(
+    name: str, batch: int, seq: int | None, context: int, vocabulary: int, device: str | torch.device
+) -> torch.Tensor:
+    time = context if seq is None else seq
+    if not 1 <= time <= context:
+        raise UsageError(
+            f"{name} has no position for every token",
+            got=f"seq {time}",
+            expected=f"1 to {context} (its context)",
+            hint=f"the model setting context={time}" if time > context else None,
+        )
+    if torch.device(device).type == "meta":
+        return torch.empty(batch, time, dtype=torch.int64, device=device)
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(vocabulary, (batch, time), generator=generator, device="cpu").to(device)
+
+
+def _normal(shape: tuple[int, ...], device: str | torch.device) -> torch.Tensor:
+    if torch.device(device).type == "meta":
+        return torch.empty(shape, device=device)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0), device="cpu").to(device)

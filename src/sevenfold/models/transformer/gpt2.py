@@ -1,0 +1,129 @@
+"""GPT-2: a stack of pre-norm decoder blocks that predicts the next token, and nothing else.
+
+B batch, T time, V vocabulary, C context, D width, H heads, N layers.
+
+    tokens [B, T] -token and position embedding-> [B, T, D] -N x block-> [B, T, D] -norm, token embedding-> logits
+
+Radford, Wu, Child, Luan, Amodei & Sutskever 2019, Language Models are Unsupervised Multitask Learners.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import nn
+
+from sevenfold.errors import SpecError
+from sevenfold.layers import PreNormBlock, init_gpt, require_tokens
+from sevenfold.models._entry import Family, Landmark, fit_tokens
+from sevenfold.spec import Spec
+
+
+class GPT2Spec(Spec):
+    """Settings of GPT-2."""
+
+    vocabulary: int = Field(default=50_257, ge=1, description="different tokens")
+    context: int = Field(
+        default=1024, ge=1, description="longest window of tokens, and rows of the position embedding"
+    )
+    width: int = Field(ge=1, description="width of the residual stream; a multiple of heads")
+    layers: int = Field(ge=1, description="decoder blocks")
+    heads: int = Field(ge=1, description="attention heads a block")
+    dropout: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="in training: after embeddings, on attention weights, after each branch",
+    )
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.width % self.heads:
+            raise SpecError("width does not fit", got=self.width, expected=f"a multiple of heads={self.heads}")
+        return self
+
+
+class GPT2(nn.Module):
+    """tokens [B, T] -> logits [B, T, V]; position t sees tokens 0..t only."""
+
+    def __init__(self, spec: GPT2Spec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.token_embedding = nn.Embedding(spec.vocabulary, spec.width)
+        self.position_embedding = nn.Embedding(spec.context, spec.width)
+        self.dropout = nn.Dropout(spec.dropout)
+        self.blocks = nn.ModuleList(
+            PreNormBlock(width=spec.width, heads=spec.heads, dropout=spec.dropout) for _ in range(spec.layers)
+        )
+        self.final_norm = nn.LayerNorm(spec.width)
+        init_gpt(self, layers=spec.layers)
+
+    def forward(self, tokens: torch.Tensor, *, check_values: bool = False) -> torch.Tensor:
+        require_tokens(
+            "GPT-2's token embedding", tokens, self.spec.vocabulary, context=self.spec.context, values=check_values
+        )
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
+        x_btd = self.dropout(self.token_embedding(tokens) + self.position_embedding(positions))
+        for block in self.blocks:
+            x_btd = block(x_btd)
+        # The head is the token embedding again, not a parameter of its own.
+        return F.linear(self.final_norm(x_btd), self.token_embedding.weight)
+
+
+GPT2_FAMILY = Family(
+    landmark=Landmark(
+        name="gpt2",
+        title="GPT-2",
+        family="transformer",
+        year=2019,
+        paper="Radford et al. 2019, Language Models are Unsupervised Multitask Learners",
+        constraint="data",
+        summary="predicting the next token of enough text teaches tasks that nobody labelled",
+    ),
+    task="causal-lm",
+    spec_type=GPT2Spec,
+    module=GPT2,
+    fit=fit_tokens,
+    shape=lambda spec: (spec.context,),
+    dial="width",
+    dial_multiple=lambda spec: spec.heads,
+)
+
+
+@GPT2_FAMILY.preset("paper", parameters=124_439_808)
+def gpt2() -> GPT2Spec:
+    """GPT-2 small, table 2 row 1 (printed as 117M; the released weights have 124,439,808 parameters)."""
+    return GPT2Spec(layers=12, heads=12, width=768)
+
+
+@GPT2_FAMILY.preset("paper", parameters=354_823_168)
+def gpt2_medium() -> GPT2Spec:
+    """GPT-2 medium, table 2 row 2 (printed as 345M)."""
+    return GPT2Spec(layers=24, heads=16, width=1024)
+
+
+@GPT2_FAMILY.preset("paper", parameters=774_030_080)
+def gpt2_large() -> GPT2Spec:
+    """GPT-2 large, table 2 row 3 (printed as 762M)."""
+    return GPT2Spec(layers=36, heads=20, width=1280)
+
+
+@GPT2_FAMILY.preset("paper", parameters=1_557_611_200)
+def gpt2_xl() -> GPT2Spec:
+    """GPT-2 XL, table 2 row 4 (printed as 1542M)."""
+    return GPT2Spec(layers=48, heads=25, width=1600)
+
+
+@GPT2_FAMILY.preset("laptop", name="gpt2-10m")
+def gpt2_10m() -> GPT2Spec:
+    """10.8M parameters for characters: the shape of nanoGPT's character model, with biases and tanh GELU."""
+    return GPT2Spec(layers=6, heads=6, width=384, context=256, vocabulary=65, dropout=0.2)
+
+
+@GPT2_FAMILY.preset("laptop")
+def gpt2_nano() -> GPT2Spec:
+    """Two layers of width 64 for characters: 0.1M parameters."""
+    return GPT2Spec(layers=2, heads=4, width=64, context=64, vocabulary=96, dropout=0.0)

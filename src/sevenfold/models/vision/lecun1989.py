@@ -1,0 +1,155 @@
+"""LeCun's first convolutional network: local receptive fields, shared weights, and pictures in pixels.
+
+B batch, C input channels, S image side, W width (maps in H1 and in H2), G = 3 groups of maps.
+
+    pixels [B, C, S, S]
+    H1   W maps of S/2 x S/2, 5x5 stride 2                        one bias a unit, weights shared within a map
+    H2   W maps of S/4 x S/4, 5x5 stride 2, from 2/3 of H1's maps   one bias a unit
+    H3   5/2 W units, all to all
+    out  one unit a class, all to all
+
+With S = 16, W = 12: 1,068 + 2,592 + 5,790 + 310 = 9,760 parameters, 64,660 connections, and 1,256 units, of which
+256 are the pixels.
+
+LeCun, Boser, Denker, Henderson, Howard, Hubbard & Jackel 1989, Backpropagation Applied to Handwritten Zip Code
+Recognition, Neural Computation 1, 541-551.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import nn
+
+from sevenfold.layers import ACTIVATIONS, require_images
+from sevenfold.models._entry import Family, Landmark, fit_images
+from sevenfold.spec import Spec
+
+KERNEL = 5
+STRIDE = 2
+GROUPS = 3
+
+
+class LeCun1989Spec(Spec):
+    """Settings of LeCun's 1989 network."""
+
+    image: int = Field(default=16, ge=4, description="pixels a side; H1 has half, H2 a quarter (rounded up)")
+    channels: int = Field(default=1, ge=1, description="channels of the image")
+    width: int = Field(default=12, ge=3, multiple_of=3, description="maps in H1 and in H2; H3 has 5/2 of it")
+    classes: int = Field(default=10, ge=1, description="classes told apart")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of H2's and H3's units left out in training")
+    activation: Literal["scaled-tanh", "tanh", "relu"] = Field(
+        default="scaled-tanh", description="scaled-tanh (the paper), tanh or relu"
+    )
+    background: float = Field(default=-1.0, description="what lies beyond the border of the image and of H1's maps")
+    squash_outputs: bool = Field(
+        default=True, description="the nonlinearity on the output units too, as in the paper"
+    )
+    initialization: Literal["fan-in", "root-fan-in"] = Field(
+        default="fan-in",
+        description="weights uniform within 2.4/F (the paper) or 2.4/sqrt(F), F the inputs of a unit",
+    )
+
+    @property
+    def hidden(self) -> int:
+        """Units in H3: 30 at the paper's width of 12."""
+        return 5 * self.width // 2
+
+
+class SharedMaps(nn.Module):
+    """Maps whose units share weights but not biases: [B, in, S, S] -> [B, out, S/2, S/2] before the nonlinearity.
+
+    ``groups`` = 3 joins each third of the maps to two thirds of the inputs (8 of 12), leaving out another third
+    each. The paper chooses them "according to a scheme that will not be described here"; this one gives every input
+    map the same number of outputs, and the published counts.
+    """
+
+    sources: torch.Tensor
+
+    def __init__(self, inputs: int, maps: int, side: int, *, background: float, groups: int = 1) -> None:
+        super().__init__()
+        third = inputs // groups
+        kept = [third * g + m for out in range(groups) for g in range(groups) if g != out for m in range(third)]
+        per_map = len(kept) // groups if groups > 1 else inputs
+        self.groups = groups
+        self.background = background
+        self.weight = nn.Parameter(torch.empty(maps, per_map, KERNEL, KERNEL))
+        self.bias = nn.Parameter(torch.empty(maps, side, side))
+        self.register_buffer("sources", torch.tensor(kept, dtype=torch.int64), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.groups > 1:
+            x = x[:, self.sources]
+        padded = F.pad(x, (KERNEL // 2,) * 4, value=self.background)
+        return F.conv2d(padded, self.weight, stride=STRIDE, groups=self.groups) + self.bias
+
+
+class LeCun1989(nn.Module):
+    """[B, C, S, S] -> logits [B, classes]."""
+
+    def __init__(self, spec: LeCun1989Spec) -> None:
+        super().__init__()
+        self.spec = spec
+        half = (spec.image + 1) // 2
+        quarter = (half + 1) // 2
+        self.h1 = SharedMaps(spec.channels, spec.width, half, background=spec.background)
+        self.h2 = SharedMaps(spec.width, spec.width, quarter, background=spec.background, groups=GROUPS)
+        self.h3 = nn.Linear(spec.width * quarter**2, spec.hidden)
+        self.output = nn.Linear(spec.hidden, spec.classes)
+        self.activation = ACTIVATIONS[spec.activation]()
+        self.dropout = nn.Dropout(spec.dropout)
+        for layer in (self.h1, self.h2, self.h3, self.output):
+            fan_in = layer.weight[0].numel()
+            bound = 2.4 / (fan_in if spec.initialization == "fan-in" else fan_in**0.5)
+            nn.init.uniform_(layer.weight, -bound, bound)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        require_images("H1 of LeCun's 1989 network", pixels, self.spec.channels, self.spec.image)
+        h1 = self.activation(self.h1(pixels))
+        h2 = self.dropout(self.activation(self.h2(h1)))
+        h3 = self.dropout(self.activation(self.h3(h2.flatten(1))))
+        logits: torch.Tensor = self.output(h3)
+        return self.activation(logits) if self.spec.squash_outputs else logits
+
+
+LECUN1989 = Family(
+    landmark=Landmark(
+        name="lecun1989",
+        title="LeCun's convolutional network of 1989",
+        family="vision",
+        year=1989,
+        paper="LeCun et al. 1989, Backpropagation Applied to Handwritten Zip Code Recognition",
+        constraint="architecture",
+        summary="weights shared over the picture: 64,660 connections of 9,760 parameters; 5.0% error",
+    ),
+    task="classification",
+    spec_type=LeCun1989Spec,
+    module=LeCun1989,
+    fit=fit_images,
+    shape=lambda spec: (spec.channels, spec.image, spec.image),
+    dial="width",
+    dial_multiple=lambda spec: GROUPS,
+)
+
+
+@LECUN1989.preset("paper", parameters=9_760)
+def lecun1989() -> LeCun1989Spec:
+    """The network of the 1989 paper, 16x16 pixels between -1 and 1."""
+    return LeCun1989Spec()
+
+
+@LECUN1989.preset("laptop")
+def lecun1989_small() -> LeCun1989Spec:
+    """The same network for 8x8 digits with cross-entropy in mind: rectified units, zero background, free logits."""
+    return LeCun1989Spec(
+        image=8,
+        width=24,
+        activation="relu",
+        background=0.0,
+        squash_outputs=False,
+        initialization="root-fan-in",
+    )
