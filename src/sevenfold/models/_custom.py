@@ -45,8 +45,8 @@ def register_custom(
     Its keyword parameters are the settings, their defaults the preset; ``*args`` and ``**kwargs`` are not. ``dial``
     names the parameter that is the width, and is dropped where there is no such parameter; a dial without a default
     starts at 32. Parameters called classes, num_classes, inputs, in_features, in_channels, image, vocab_size,
-    context and their like are filled from the data. ``alternatives`` are names of catalogue presets. Registering the same
-    digest again replaces the entry.
+    context and their like are filled from the data. ``alternatives`` are names of catalogue presets. Registering
+    the same digest again replaces the entry.
 
     >>> net = lambda width, classes: nn.Linear(width, classes)
     >>> entry = register_custom(net, task="classification", digest="ab" * 32)
