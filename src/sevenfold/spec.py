@@ -93,9 +93,9 @@ def parse_assignments(assignments: Iterable[str], *, option: str = "--set") -> d
 def to_spec_error(spec: type[BaseModel], error: ValidationError) -> UsageError:
     """The first fault of a pydantic ValidationError as one of ours."""
     fault = error.errors()[0]
-    raised = fault.get("ctx", {}).get("error")
-    if isinstance(raised, UsageError):
-        return raised  # told by a validator, or by the spec's own constructor inside this validation
+    inner_error = fault.get("ctx", {}).get("error")
+    if isinstance(inner_error, UsageError):  # a spec's own constructor, called by pydantic, has told it already
+        return _within(".".join(str(part) for part in fault["loc"]), inner_error)
     where = ".".join(str(part) for part in fault["loc"]) or spec.__name__
     if fault["type"] == "extra_forbidden":
         owner: type[BaseModel] = spec
@@ -122,6 +122,18 @@ def to_spec_error(spec: type[BaseModel], error: ValidationError) -> UsageError:
         got=got if len(got) < 80 else got[:77] + "...",
         expected=_expected(fault["msg"]),
     )
+
+
+def _within(prefix: str, error: UsageError) -> UsageError:
+    """The fault of an inner spec, told with the dotted key of the outer one."""
+    if not prefix:
+        return error
+    if isinstance(error, UnknownNameError):
+        known = error.message.removeprefix("unknown setting").strip().strip("'")
+        key = f"{prefix}.{known or (error.got or '').strip(chr(39))}"
+        hint = error.hint and f"{prefix}.{error.hint}"
+        return UnknownNameError(f"unknown setting {key!r}", got=error.got, expected=error.expected, hint=hint)
+    return type(error)(f"{prefix}.{error.message}", got=error.got, expected=error.expected, hint=error.hint)
 
 
 def _expected(message: str) -> str:

@@ -1,1 +1,20 @@
-"""To be filled."""
+"""Data sets: what was read, how it is split, and in which order it is served.
+
+_dataset       what a data set is: three splits and where they come from
+_catalogue     DATASETS, and load(choice): a data set with its subset taken
+_splitting     who goes to training, validation and test; which examples a subset keeps
+_arrays        a caller's own arrays
+_text          text to windows of tokens
+_tokenizing    characters or byte-pair encoding
+order          the data order as a pure function of (seed, epoch, position)
+digits, python_docs, folder     the catalogue
+
+It must not know what is trained on the data, nor keep any position in it.
+See it work: ``python -m sevenfold.data``.
+"""
+
+from sevenfold.data._arrays import ArrayData, arrays
+from sevenfold.data._catalogue import DATASETS, DatasetEntry, load
+from sevenfold.data._dataset import Dataset, Provenance, Split
+
+__all__ = ["DATASETS", "ArrayData", "Dataset", "DatasetEntry", "Provenance", "Split", "arrays", "load"]

@@ -1,0 +1,61 @@
+"""DATASETS: name -> how to read it; and ``load``, which reads a choice and takes its subset.
+
+>>> from sevenfold.runs.recipe import DataChoice
+>>> len(load(DataChoice(name="digits", fraction=0.5), task="classification").train)
+539
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sevenfold.catalog import Catalogue
+from sevenfold.data._dataset import Dataset
+from sevenfold.data._splitting import subset
+from sevenfold.errors import SevenfoldError, UsageError
+from sevenfold.runs.recipe import DataChoice
+from sevenfold.spec import Spec
+
+__all__ = ["DATASETS", "DatasetEntry", "load"]
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """A data set of the catalogue: what it is for, its settings, and how it is read."""
+
+    name: str
+    tasks: tuple[str, ...]
+    summary: str
+    settings: type[Spec]
+    read: Callable[[Any, int, str], Dataset]  # (settings, split_seed, task) -> the whole data set
+
+
+DATASETS: Catalogue[DatasetEntry] = Catalogue("data set", package="sevenfold.data")
+
+
+def load(choice: DataChoice, *, task: str, subset_seed: int = 0) -> Dataset:
+    """The data set of a choice, split by ``split_seed``, its training part cut to ``fraction``.
+
+    Which examples a subset keeps depends on ``subset_seed`` (a recipe's seed); for one seed smaller subsets lie in
+    larger ones. Validation and test parts depend on ``split_seed`` alone. Raises UnknownNameError for an unknown
+    data set or setting, UsageError for a task that the data cannot serve, InputFileError for files that are missing
+    or damaged.
+    """
+    entry = DATASETS[choice.name]
+    if task not in entry.tasks:
+        raise UsageError(
+            f"data set {choice.name!r} does not serve the task",
+            got=task,
+            expected=" or ".join(entry.tasks),
+        )
+    try:
+        settings = entry.settings.from_dict(choice.settings)
+    except SevenfoldError as error:
+        error.message = f"data set {choice.name!r}: {error.message}"
+        raise
+    dataset = entry.read(settings, choice.split_seed, task)
+    if choice.fraction == 1.0:
+        return dataset
+    return dataset.with_train(dataset.train.take(subset(len(dataset.train), choice.fraction, subset_seed)))
