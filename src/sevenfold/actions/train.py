@@ -1,3 +1,49 @@
 """The action behind ``sevenfold train``."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sevenfold.runs.recipe import Recipe
+    from sevenfold.runs.record import RunRecord
+    from sevenfold.training import Progress
+
+
+def train(
+    recipe: str | Recipe,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    fresh: bool = False,
+    keep_weights: bool = True,
+    on_step: Callable[[Progress], None] | None = None,
+    on_event: Callable[[str], None] | None = None,
+) -> RunRecord:
+    """Train a recipe and return its run record; a finished run is returned as it is, an interrupted one goes on.
+
+    >>> train("digits-cnn", {"optimizer.lr": 2e-3, "seed": 1}).summary["validation_loss"]  # doctest: +SKIP
+    0.0713
+
+    ``recipe`` is a recipe's name, ``my_file.py:recipe``, or a `Recipe`; ``changes`` are settings by dotted key.
+    ``fresh`` trains anew what is finished or was interrupted. Losses are in nats per example or token. The joules
+    of the steps are in the summary where the machine has a meter.
+
+    Raises UnknownNameError and SpecError (nothing has started then), RunError for a run that could not go on,
+    StorageError where nothing can be written.
+    """
+    from sevenfold.recipes import recipe_from
+    from sevenfold.training import find_meter, train_run
+    from sevenfold.training.workload import check_recipe, resolve_device
+
+    chosen = recipe_from(recipe, changes)
+    check_recipe(chosen)
+    device = resolve_device(chosen)
+    return train_run(
+        chosen,
+        power=find_meter(device.type, device.index or 0),
+        fresh=fresh,
+        keep_weights=keep_weights,
+        on_step=on_step,
+        on_event=on_event,
+    )

@@ -1,0 +1,98 @@
+"""From a recipe to what is computed: the model with its initial weights, the data set, the loss, the device.
+
+The one place where a recipe's names become things; training, measuring and counting all use it, so that they speak
+of the same model. Knows no loop and no store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from sevenfold.data import Dataset, load
+from sevenfold.errors import UsageError
+from sevenfold.models import MODELS, ModelEntry
+from sevenfold.runs.recipe import Recipe, Scalar
+from sevenfold.training.objectives import Loss, loss_function
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a recipe computes."""
+
+    recipe: Recipe
+    entry: ModelEntry
+    settings: Mapping[str, Scalar]  # the preset's changes: fitted to the data set, then the recipe's own
+    model: nn.Module  # on the device, initialized by the recipe's seed
+    dataset: Dataset
+    loss: Loss  # (logits, targets) -> mean in nats, with label smoothing where the recipe has it
+    device: torch.device
+
+    @property
+    def parameters(self) -> int:
+        """Trained numbers; a tied tensor counts once."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+
+def build_workload(recipe: Recipe) -> Workload:
+    """Build what a recipe names; the caller's random-number state is left as it was.
+
+    Raises UnknownNameError or SpecError for names and settings that do not exist, UsageError where model and data
+    do not fit each other.
+    """
+    check_recipe(recipe)
+    dataset = load(recipe.data, task=recipe.task, subset_seed=recipe.seed)
+    entry, settings = fitted_model(recipe, dataset)
+    device = resolve_device(recipe)
+    model = seeded(recipe.seed, lambda: entry.build(settings)).to(device)
+    return Workload(recipe, entry, settings, model, dataset, loss_function(recipe.objective), device)
+
+
+def fitted_model(recipe: Recipe, dataset: Dataset) -> tuple[ModelEntry, dict[str, Scalar]]:
+    """The catalogue's entry, and its settings: fitted to the data set, then what the recipe says, checked."""
+    entry = MODELS[recipe.model.name]
+    if entry.task != recipe.task:
+        raise UsageError(
+            f"model {entry.name} is not for this task", got=f"task {recipe.task}", expected=f"task {entry.task}"
+        )
+    entry.spec(recipe.model.settings)
+    settings = dict(entry.settings_for(dataset.input_shape, dataset.num_outputs)) | recipe.model.settings
+    entry.spec(settings)
+    return entry, settings
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Raise for what no spec can see: settings that contradict each other, names and model settings."""
+    if recipe.batch_size % recipe.accumulate:
+        raise UsageError(
+            "accumulate must divide batch_size",
+            got=f"batch_size={recipe.batch_size}, accumulate={recipe.accumulate}",
+            hint=f"--set accumulate={_nearest_divisor(recipe.batch_size, recipe.accumulate)}",
+        )
+    MODELS[recipe.model.name].spec(recipe.model.settings)
+
+
+def resolve_device(recipe: Recipe) -> torch.device:
+    """``auto`` is CUDA where present; raises UsageError for a device that is not there."""
+    if recipe.device == "cpu" or (recipe.device == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise UsageError("no CUDA device here", got="device=cuda", expected="device=cpu or device=auto")
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+def seeded(seed: int, build: Callable[[], nn.Module]) -> nn.Module:
+    """What ``build`` returns when torch's generator starts at ``seed``; the caller's generator is left alone.
+
+    The generator is the CPU's on every device, so that one seed is one initialization everywhere.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return build()
+
+
+def _nearest_divisor(number: int, wanted: int) -> int:
+    return min((d for d in range(1, number + 1) if number % d == 0), key=lambda d: abs(d - wanted))
