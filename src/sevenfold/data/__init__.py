@@ -4,7 +4,8 @@ _dataset       what a data set is: three splits and where they come from
 _catalogue     DATASETS, and load(choice): a data set with its subset taken
 _splitting     who goes to training, validation and test; which examples a subset keeps
 _arrays        a caller's own arrays
-_text          text to windows of tokens
+_text          documents to windows of tokens
+_images        image files to one array
 _tokenizing    characters or byte-pair encoding
 order          the data order as a pure function of (seed, epoch, position)
 digits, python_docs, folder     the catalogue
@@ -16,5 +17,6 @@ See it work: ``python -m sevenfold.data``.
 from sevenfold.data._arrays import ArrayData, arrays
 from sevenfold.data._catalogue import DATASETS, DatasetEntry, load
 from sevenfold.data._dataset import Dataset, Provenance, Split
+from sevenfold.data.folder import pinned
 
-__all__ = ["DATASETS", "ArrayData", "Dataset", "DatasetEntry", "Provenance", "Split", "arrays", "load"]
+__all__ = ["DATASETS", "ArrayData", "Dataset", "DatasetEntry", "Provenance", "Split", "arrays", "load", "pinned"]
