@@ -1,0 +1,112 @@
+"""What to do, in order, and the first sentence of every report.
+
+Levers that are free come first, the largest first; then what has to be bought, by nats per dollar where a price is
+known, else per doubling. Advice is given only where the simultaneous interval lies above zero, and promises no more
+digits than the interval supports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sevenfold.diagnosis.effects import Estimate
+from sevenfold.diagnosis.result import TITLES, Advice, Constraint, ConstraintName
+from sevenfold.diagnosis.showing import ranked_effect, shown_effect, shown_value
+
+_DOUBLED: dict[ConstraintName, str] = {
+    "data": "doubling the training set",
+    "parameters": "doubling the parameters",
+    "compute": "doubling the training steps",
+    "energy": "doubling the joules",
+}
+_PULLED: dict[ConstraintName, str] = {
+    "optimization": "better training settings",
+    "architecture": "another architecture at equal MACs",
+    "efficiency": "a training step at the chip's roofline, in the same time,",
+}
+_FREE: tuple[ConstraintName, ...] = ("optimization", "architecture", "efficiency")
+
+
+def advise(
+    rows: Mapping[ConstraintName, Constraint], tests: Mapping[ConstraintName, Estimate], num_compared: int
+) -> list[Advice]:
+    """Advice from the rows with a significant effect; ``tests`` has their gains on the test split."""
+    found = [one for row in rows.values() if (one := _advice(row, tests.get(row.name), num_compared)) is not None]
+    free = sorted((one for one in found if one.kind == "free"), key=lambda one: -one.gain.value)
+    priced = {row.name: row.per_usd for row in rows.values() if row.per_usd is not None}
+    buy = sorted(
+        (one for one in found if one.kind == "buy"),
+        key=lambda one: (-priced.get(one.constraint, 0.0), -one.gain.value),
+    )
+    return [*free, *buy]
+
+
+def _advice(row: Constraint, test: Estimate | None, num_compared: int) -> Advice | None:
+    gain = ranked_effect(row)
+    unused = row.name == "data" and row.change is not None
+    if gain is None or gain.simultaneous_low <= 0 or not (row.active or unused):
+        return None
+    free = row.name in _FREE or unused
+    return Advice(
+        constraint=row.name, kind="free" if free else "buy", text=_text(row, shown_effect(gain), unused),
+        change=row.change, gain=gain, test_gain=None if test is None else test.effect(num_compared),
+        evidence=row.evidence,
+    )  # fmt: skip
+
+
+def _text(row: Constraint, gain: str, unused: bool) -> str:
+    if unused:
+        return f"use the examples that are there, {row.change}: {gain} nats per doubling"
+    if row.name == "efficiency":
+        factor = "" if row.headroom_factor is None else f" (up to {row.headroom_factor:.2g} times faster)"
+        return f"make the training step faster{factor} and spend the time on steps: {gain} nats, predicted"
+    if row.name in _FREE:
+        return f"{row.change}: {gain} nats lower, at no extra resource"
+    how = f" ({row.change})" if row.change else ""
+    told = ", predicted by the fitted law" if row.method == "predicted" else ""
+    return f"{_DOUBLED[row.name]}{how}: {gain} nats lower{told}"
+
+
+def sentence(
+    binding: Sequence[ConstraintName], rows: Mapping[ConstraintName, Constraint], advice: Sequence[Advice],
+    min_effect: float, caveats: Sequence[str] = (),
+) -> str:  # fmt: skip
+    """The first sentence: what binds, what relieving it is worth, and what to do first."""
+    note = f" ({'; '.join(caveats)})" if caveats else ""
+    if not binding:
+        first = "Nothing binds at this size: the recipe is at its floor"
+        smallest = shown_value(min_effect, min_effect * 0.3)
+        first += f" (no effect is surely above {smallest} nats)"
+        return f"{first}{note}{_first_step(binding, advice)}."
+    if len(binding) == 1:
+        return f"{_name(binding[0])} binds: {_worth(rows[binding[0]])}{note}{_first_step(binding, advice)}."
+    names = [TITLES[name] for name in binding]
+    listed = f"{', '.join(names[:-1])} and {names[-1]}"
+    worths = "; ".join(_worth(rows[name]) for name in binding)
+    return f"{listed[0].upper()}{listed[1:]} tie within the noise: {worths}{note}{_first_step(binding, advice)}."
+
+
+def _name(name: ConstraintName) -> str:
+    title = TITLES[name]
+    return title[0].upper() + title[1:]
+
+
+def _worth(row: Constraint) -> str:
+    effect = ranked_effect(row)
+    assert effect is not None
+    what = _DOUBLED.get(row.name) or _PULLED[row.name]
+    if row.name in ("optimization", "architecture"):
+        what = f"{row.change}"
+    told = {"predicted": " (extrapolated by the fitted law)", "modelled": " (modelled)"}.get(row.method, "")
+    if row.name in ("efficiency",):
+        told = " (predicted through the compute curve)"
+    return f"{what} would lower validation loss by {shown_effect(effect)} nats{told}"
+
+
+def _first_step(binding: Sequence[ConstraintName], advice: Sequence[Advice]) -> str:
+    """The first free lever, unless the sentence has just named it alone."""
+    lever = next((one for one in advice if one.kind == "free"), None)
+    if lever is None or tuple(binding) == (lever.constraint,):
+        return ""
+    what = lever.change or lever.text
+    return f"; first pull the {TITLES[lever.constraint]} lever: {what} gains {shown_effect(lever.gain)} nats"

@@ -1,0 +1,133 @@
+"""Architecture: the catalogue's alternatives at equal MACs, each with a small rate search of its own.
+
+Chosen on the selection seeds, measured on fresh ones. Equal MACs are not equal time, so both ratios are reported.
+"""
+
+from __future__ import annotations
+
+from sevenfold.diagnosis.effects import Estimate
+from sevenfold.diagnosis.facts import Alternative
+from sevenfold.diagnosis.ledger import Probe, Setting
+from sevenfold.diagnosis.probes import SELECTION
+from sevenfold.diagnosis.result import Amount, Constraint, ConstraintName, Point
+from sevenfold.diagnosis.rows._rates import GRID, best_rate, missing_rates, rate_changes, scores
+from sevenfold.diagnosis.rows._row import Case, Row, amounts
+
+_NUM_FINALISTS = 2
+
+
+class Architecture(Row):
+    """What the best known architecture at the same MACs would be worth."""
+
+    name: ConstraintName = "architecture"
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        settings = [self._setting(one) for one in case.facts.alternatives]
+        self.refused = {one.label: case.ledger.allows(one) for one in settings}
+        usable = [one for one in settings if self.refused[one.label] is None]
+        self.alternatives = usable[:1] if case.frugal else usable
+
+    def _setting(self, one: Alternative) -> Setting:
+        cost = 1.0 if one.time_ratio is None else max(0.2, one.time_ratio)
+        return Setting("model", one.name, dict(one.changes), None, cost, one.macs_ratio, one.time_ratio)
+
+    def unavailable(self) -> str | None:
+        if self.alternatives:
+            return None
+        reasons = [f"{name} is refused: {reason}" for name, reason in self.refused.items() if reason]
+        return reasons[0] if reasons else self.case.facts.no_alternatives_reason
+
+    # Choosing --------------------------------------------------------------------------------------------------
+
+    def wants(self) -> list[Probe]:
+        probes, winner = self._plan()
+        return probes if winner is None else self.missing([winner])
+
+    def winner(self) -> Setting | None:
+        """The alternative at its best rate that won on the selection seeds; None while that is open."""
+        return self._plan()[1]
+
+    def _plan(self) -> tuple[list[Probe], Setting | None]:
+        if self.unavailable():
+            return [], None
+        probes = [probe for one in self.alternatives for probe in missing_rates(self.case, self._grid(one), one)]
+        if probes:
+            return probes, None
+        tuned = [self._tuned(one) for one in self._ranked()]
+        finalists = tuned[:_NUM_FINALISTS]
+        if len(finalists) == 1:
+            return [], finalists[0]
+        if probes := [probe for one in finalists for probe in self.case.ledger.missing(one, SELECTION)]:
+            return probes, None
+        return [], self.choose(finalists)
+
+    def _grid(self, one: Setting) -> tuple[float, ...]:
+        """The small grid, and one rate beyond where its best lies on the edge."""
+        known = scores(self.case, GRID, one)
+        if len(known) < len(GRID) or self.case.frugal:
+            return GRID
+        best = best_rate(known, self.case.margin())
+        return (*GRID, best * best) if best != 1 else GRID
+
+    def _tuned(self, one: Setting) -> Setting:
+        return one.with_(rate_changes(self.case, best_rate(scores(self.case, self._grid(one), one))))
+
+    def _ranked(self) -> list[Setting]:
+        """Alternatives by their best loss at half the steps."""
+        return sorted(self.alternatives, key=lambda one: min(scores(self.case, self._grid(one), one).values()))
+
+    def forecast(self) -> float:
+        if self.unavailable():
+            return 0.0
+        probes, winner = self._plan()
+        now = sum(setting.cost for setting, _ in probes)
+        if winner is not None:
+            return sum(setting.cost for setting, _ in self.missing([winner]))
+        many = len(self.alternatives) > 1
+        first = any("optimizer.lr" in setting.lever for setting, _ in probes)
+        return now + self.num_seeds + (4.0 if many and first else 0.0)
+
+    # Measuring -------------------------------------------------------------------------------------------------
+
+    def estimate(self) -> Estimate | None:
+        winner = self.winner()
+        return None if winner is None else self.paired(winner)
+
+    def test_estimate(self) -> Estimate | None:
+        winner = self.winner()
+        return None if winner is None else self.paired(winner, "test_loss")
+
+    def constraint(self, num_compared: int) -> Constraint:
+        if reason := self.unavailable():
+            return self.blank("unavailable", reason)
+        winner, estimate = self.winner(), self.estimate()
+        if winner is None or estimate is None:
+            return self.missing_row([] if winner is None else [winner])
+        headroom = estimate.effect(num_compared)
+        time = "" if winner.time_ratio is None else f" and {winner.time_ratio:.2g} times the step time"
+        why = (
+            f"{winner.label}, the best of {len(self.alternatives)} alternatives with their own rates, at "
+            f"{winner.macs_ratio or 1.0:.2f} times the MACs{time}, on {estimate.num_seeds} fresh seeds"
+        )
+        if headroom.low <= 0:
+            why += "; none found that is surely better"
+        points = [self.point(winner), *self._other_points(winner)]
+        return self.row(
+            headroom, "measured", why + self.failure_note([winner]), change=winner.change(), points=points,
+            evidence=self.evidence([winner]), **self._amounts(winner, estimate),
+        )  # fmt: skip
+
+    def _other_points(self, winner: Setting) -> list[Point]:
+        tuned = [self._tuned(one) for one in self._ranked()]
+        return [self.point(one, SELECTION) for one in tuned if one.label != winner.label
+                and self.case.ledger.runs(one, SELECTION)]  # fmt: skip
+
+    def _amounts(self, winner: Setting, estimate: Estimate) -> dict[str, object]:
+        base = self.case.baseline_loss()
+        usage = Amount(value=base, unit="nats", text=self.case.recipe.model.name)
+        if estimate.value <= 0:
+            return amounts(usage, usage, "none found")
+        return {"limit": Amount(value=base - estimate.value, unit="nats", text=winner.label), "usage": usage,
+                "slack": Amount(value=estimate.value, unit="nats", text=f"{estimate.value:.2g} nats"),
+                "slack_share": estimate.value / base if base else 0.0}  # fmt: skip
