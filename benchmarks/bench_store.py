@@ -5,10 +5,10 @@
 
 *damage*: a store with finished runs (closed cleanly) and one whose writer was SIGKILLed (so that its newest rows
 stand in the write-ahead log only) are copied; in each copy one random byte of one file is flipped, or the file is
-cut at a random length; then everything is loaded and ``check()`` runs. *noticed*: loading raised StoreError, or check
-told of it. *harmless*: all that was loaded equals what was written, bit for bit, and check found nothing (flips in
-unused bytes of pages, in stale parts of the log, in the shared-memory index that is rebuilt). *silent*: something
-else was loaded without a word; this must be 0, and the benchmark fails where it is not.
+cut at a random length; then everything is loaded and ``check()`` runs. *noticed*: loading raised StoreError, or
+check told of it. *harmless*: all that was loaded equals what was written, bit for bit, and check found nothing
+(flips in unused bytes of pages, in stale parts of the log, in the shared-memory index that is rebuilt). *silent*:
+something else was loaded without a word; this must be 0, and the benchmark fails where it is not.
 """
 
 from __future__ import annotations
