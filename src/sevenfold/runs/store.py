@@ -27,6 +27,7 @@ from sevenfold.runs._claim import is_alive, new_claim
 from sevenfold.runs._database import connect, create, snapshot, transaction, translated
 from sevenfold.runs._rows import Rows, flushes_lost
 from sevenfold.runs._seal import Damage, seal_json
+from sevenfold.runs._witness import Slot
 from sevenfold.runs._writer import RunWriter, now
 from sevenfold.runs.home import data_home
 from sevenfold.runs.recipe import Recipe
@@ -54,8 +55,10 @@ class RunStore:
     def __reduce__(self) -> tuple[type[RunStore], tuple[Path]]:
         return (type(self), (self.path,))
 
-    def open(self, recipe: Recipe, *, provenance: Mapping[str, Any], environment: Mapping[str, Any]) -> RunWriter:
-        """Begin a run, or go on with one that was interrupted or failed.
+    def open(
+        self, recipe: Recipe, *, provenance: Mapping[str, Any], environment: Mapping[str, Any], again: bool = False
+    ) -> RunWriter:
+        """Begin a run, or go on with one that was interrupted or failed; ``again`` reopens a finished one too.
 
         The claim of a process that died is taken over at once. Raises StoreError where a living process writes the
         run or where it is finished, StorageError where the store cannot be written.
@@ -73,13 +76,12 @@ class RunStore:
                 if number is None:
                     number, row = _insert(database, recipe, facts)
                 else:
-                    row = _take_over(rows, number, facts)
+                    row = _take_over(rows, number, facts, again)
             with translated(self.path):
-                rows.attest(number, row)
-            return RunWriter(self.path, database, rows.witness, number, row)
-        except BaseException:
+                rows.witness.write(Slot(number, row["revision"], False))
+        finally:
             database.close()
-            raise
+        return RunWriter(self.path, number, row)
 
     def record(self, run_id: str) -> RunRecord | None:
         """The record of a run by its whole id, or None."""
@@ -164,7 +166,7 @@ class RunStore:
             with self._reading() as rows:
                 if rows is None:
                     return []
-                found += self._check_witness(rows)
+                found += [f"slot {number} of {rows.witness.path} is damaged" for number in rows.witness.damaged()]
                 faults = [str(row[0]) for row in rows.database.execute("PRAGMA integrity_check(20)")]
                 found += [f"{self.path}: {fault}" for fault in faults if fault != "ok"]
             ids = self.ids()
@@ -173,15 +175,6 @@ class RunStore:
         for run_id in ids:
             found += self._check_run(run_id)
         return found
-
-    def _check_witness(self, rows: Rows) -> list[str]:
-        if not rows.witness.path.exists():
-            return []  # deleted: what is left was accepted
-        slots, damaged = rows.witness.all(), rows.witness.damaged()
-        with snapshot(self.path, rows.database):
-            missing = [number for number in rows.numbers(None) if number not in {*slots, *damaged}]
-        told = [f"slot {number} of {rows.witness.path} is damaged" for number in damaged]
-        return [*told, *(f"slot {number} of {rows.witness.path} is missing" for number in missing)]
 
     def _check_run(self, run_id: str) -> list[str]:
         try:
@@ -265,9 +258,9 @@ def _insert(database: sqlite3.Connection, recipe: Recipe, facts: dict[str, Any])
     return number, row
 
 
-def _take_over(rows: Rows, number: int, facts: dict[str, Any]) -> dict[str, Any]:
+def _take_over(rows: Rows, number: int, facts: dict[str, Any], again: bool) -> dict[str, Any]:
     row = rows.row(number)
-    if row["state"] == "finished":
+    if row["state"] == "finished" and not again:
         raise StoreError("the run is finished", got=row["id"], expected="a run that is still to be done")
     claim = row["claim"]
     if claim is not None and is_alive(claim):
@@ -288,6 +281,8 @@ def _take_over(rows: Rows, number: int, facts: dict[str, Any]) -> dict[str, Any]
         notes.append(f"{now()}: taken up again in another environment: {changed}")
     # Past everything ever attested: the loss is told by the note from here on.
     revision = max(row["revision"], slot.revision if slot is not None else 0) + 1
+    if again:
+        row["summary"] = {}
     row |= {"state": "running", "error": None, "claim": new_claim(), "updated": now(), "notes": notes}
     row["revision"] = revision
     rows.database.execute("UPDATE runs SET data = ? WHERE number = ?", (seal_json("runs", number, row), number))

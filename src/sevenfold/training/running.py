@@ -65,9 +65,10 @@ def train_run(
     device = resolve_device(recipe)
     with run_conditions(recipe, device), clear_failures(recipe), Interruption() as interruption:
         workload = build_workload(recipe)
+        provenance = workload.dataset.provenance.to_dict()
         environment = describe_environment(recipe, device)
         with (
-            store.open(recipe, provenance=workload.dataset.provenance.to_dict(), environment=environment) as writer,
+            store.open(recipe, provenance=provenance, environment=environment, again=fresh) as writer,
             clear_failures(recipe),
         ):
             if fresh:

@@ -62,8 +62,7 @@ class TrainingStep:
 
     def __init__(self, recipe: Recipe, model: nn.Module, loss: Loss, device: torch.device) -> None:
         self.optimizer = build_optimizer(recipe.optimizer, model)
-        self._group = self.optimizer.param_groups[0]
-        self._parameters: list[nn.Parameter] = self._group["params"]
+        self._parameters: list[nn.Parameter] = self.optimizer.param_groups[0]["params"]
         self._recipe = recipe
         self.forward = forward_of(recipe, model, device)
         self._loss = loss
@@ -74,7 +73,8 @@ class TrainingStep:
         return self._recipe.optimizer.lr * rate_share(self._recipe.schedule, number, self._recipe.steps)
 
     def __call__(self, inputs: Tensor, targets: Tensor, number: int) -> Tensor:
-        self._group["lr"] = self.rate(number)
+        # Looked up every time: restoring an optimizer's state replaces its groups.
+        self.optimizer.param_groups[0]["lr"] = self.rate(number)
         loss = self._backward(inputs, targets)
         if self._clip is not None:
             nn.utils.clip_grad_norm_(self._parameters, self._clip, foreach=True)

@@ -1,1 +1,0 @@
-"""What is measured, how, and dated results: ``python -m benchmarks [NAME...] [--quick]``."""
