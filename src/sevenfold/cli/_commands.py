@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from sevenfold.cli import runs
+
 app = typer.Typer(
     name="sevenfold",
     help="What holds this model back, and what is it worth to relieve it?",
@@ -37,3 +39,4 @@ def _root(
 
 # One line per verb:
 # app.command("count")(count.count)
+app.add_typer(runs.app, name="runs")

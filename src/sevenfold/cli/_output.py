@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -33,7 +34,10 @@ def emit(result: Any, as_json: bool, render: Callable[[Any], Any]) -> None:
         return
     from rich.console import Console
 
-    Console(highlight=False, soft_wrap=False).print(render(result))
+    console = Console(highlight=False, soft_wrap=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 160  # a file or a pipe has no edge to wrap at
+    console.print(render(result))
 
 
 def tell(message: str) -> None:

@@ -76,42 +76,48 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     with translated(path):
         if path.stat().st_size == 0:
             raise Damage("the file is empty")
-        last: sqlite3.Error | None = None
-        for mode in ("rw",) if write else ("rw", "ro", "ro&immutable=1"):
-            if mode.endswith("immutable=1") and Path(f"{path}-wal").exists():
-                break  # its newest rows stand in the log, which immutable leaves out
-            database = _connection(path, mode)
+        modes = ["rw"] if write else ["rw", "ro"]
+        if not write and not Path(f"{path}-wal").exists():
+            modes.append("ro&immutable=1")  # a read-only folder; with a log its newest rows would be left out
+        for mode in modes:
             try:
-                if not write:
-                    database.execute("PRAGMA query_only=ON")
-                _check_layout(path, database)
-                return database
+                return _checked_connection(path, mode, write=write)
             except sqlite3.OperationalError as error:
-                database.close()
-                last = error
-                if _name(error) not in ("SQLITE_CANTOPEN", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_CANTINIT"):
-                    break
-            except BaseException:
-                database.close()
-                raise
-        assert last is not None
-        raise last
+                read_only = _name(error).startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
+                if not read_only or mode == modes[-1]:
+                    raise
+        raise AssertionError("the last mode returns or raises")
+
+
+def _checked_connection(path: Path, mode: str, *, write: bool) -> sqlite3.Connection:
+    database = _connection(path, mode)
+    try:
+        _set_up(database)
+        if not write:
+            database.execute("PRAGMA query_only=ON")
+        _check_layout(path, database)
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _connection(path: Path, mode: str) -> sqlite3.Connection:
-    database = sqlite3.connect(
+    return sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode={mode}",
         uri=True,
         timeout=BUSY_S,
         isolation_level=None,
         check_same_thread=False,
     )
+
+
+def _set_up(database: sqlite3.Connection) -> None:
     # A commit that a kill of the process cannot undo; what a power cut can undo, the durable commits bound.
     database.execute("PRAGMA synchronous=NORMAL")
     database.execute("PRAGMA cell_size_check=ON")
     database.execute("PRAGMA trusted_schema=OFF")
     database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 2**28)  # a damaged length asks for no gigabytes
-    return database
 
 
 def _check_layout(path: Path, database: sqlite3.Connection) -> None:

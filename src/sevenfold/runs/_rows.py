@@ -104,11 +104,23 @@ class Rows:
             notes=[*row["notes"], *([f"the last {lost} flushes of metrics are lost"] if lost else [])],
         )
 
+    def attest(self, number: int, row: dict[str, Any]) -> None:
+        """Note a row that was committed; a store without a witness gets one of all that it holds."""
+        if self.witness.path.exists():
+            self.witness.write(slot_of(number, row))
+        else:
+            self.witness.write_all(slot_of(known, self.row(known)) for known in self.numbers(None))
+
     def snapshot_row(self, run_id: str) -> int | None:
         """The number of a run, read in a snapshot of its own."""
         last = self.witness.last()
         with snapshot(self.path, self.database):
             return self.number(run_id, last)
+
+
+def slot_of(number: int, row: dict[str, Any]) -> Slot:
+    """What the witness notes of a row."""
+    return Slot(number, row["revision"], row["state"] in ("finished", "failed"))
 
 
 def flushes_lost(row: dict[str, Any], slot: Slot | None) -> int:

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,12 +39,22 @@ class Witness:
         self._identity = identity
 
     def write(self, slot: Slot) -> None:
-        """Note what was committed. Raises OSError."""
-        file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644)
+        """Note what was committed, where there is a witness. Raises OSError."""
+        file = os.open(self.path, os.O_WRONLY)
         try:
             os.pwrite(file, self._pack(slot), slot.number * SLOT_BYTES)
         finally:
             os.close(file)
+
+    def write_all(self, slots: Iterable[Slot]) -> None:
+        """Make the witness anew. Raises OSError."""
+        draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(6)}")
+        content = b"".join([bytes(SLOT_BYTES), *(self._pack(slot) for slot in slots)])
+        try:
+            draft.write_bytes(content)
+            os.replace(draft, self.path)
+        finally:
+            draft.unlink(missing_ok=True)
 
     def read(self, number: int) -> Slot | None:
         """What was noted for a run, if anything."""

@@ -8,6 +8,7 @@ half of one); ``flush(durable=True)``, which a checkpoint calls first, and the e
 from __future__ import annotations
 
 import atexit
+import sqlite3
 import sys
 import threading
 import time
@@ -23,9 +24,10 @@ import numpy as np
 from sevenfold.errors import SevenfoldError, StoreError
 from sevenfold.runs._chunks import Buffer, decode, encode, kept
 from sevenfold.runs._claim import HEARTBEAT_S
-from sevenfold.runs._database import CHUNKS_PER_RUN, connect, identity_of, transaction, translated
+from sevenfold.runs._database import CHUNKS_PER_RUN, transaction
+from sevenfold.runs._rows import slot_of
 from sevenfold.runs._seal import seal, seal_json, unseal, unseal_json
-from sevenfold.runs._witness import Slot, Witness, witness_path
+from sevenfold.runs._witness import Witness
 
 FLUSH_S = 0.5
 FLUSH_ROWS = 16_384  # wakes the flushing thread before its time
@@ -43,14 +45,15 @@ class RunWriter:
     to write (disk full, claim lost to another process) is raised by the next call; rows stay buffered until then.
     """
 
-    def __init__(self, path: Path, number: int, row: dict[str, Any]) -> None:
+    def __init__(
+        self, path: Path, database: sqlite3.Connection, witness: Witness, number: int, row: dict[str, Any]
+    ) -> None:
         self.run_id: str = row["id"]
         self._path = path
         self._number = number
         self._row = row
-        self._database = connect(path, write=True)
-        with translated(path):
-            self._witness = Witness(witness_path(path), identity_of(self._database))
+        self._database = database
+        self._witness = witness
         self._written = seal_json("runs", number, row)  # what stands in the store while we hold the claim
         self._buffer = Buffer()
         self._pending: list[Buffer] = []  # taken from the buffer, not yet committed
@@ -211,9 +214,7 @@ class RunWriter:
     def _attest(self) -> None:
         # What is committed is safe without its witness; a slot that stays behind accuses nobody.
         with suppress(OSError):
-            self._witness.write(
-                Slot(self._number, self._row["revision"], self._row["state"] in ("finished", "failed"))
-            )
+            self._witness.write(slot_of(self._number, self._row))
 
     def _complain(self) -> None:
         if self._closed:

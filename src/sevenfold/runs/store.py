@@ -27,7 +27,6 @@ from sevenfold.runs._claim import is_alive, new_claim
 from sevenfold.runs._database import connect, create, snapshot, transaction, translated
 from sevenfold.runs._rows import Rows, flushes_lost
 from sevenfold.runs._seal import Damage, seal_json
-from sevenfold.runs._witness import Slot
 from sevenfold.runs._writer import RunWriter, now
 from sevenfold.runs.home import data_home
 from sevenfold.runs.recipe import Recipe
@@ -78,10 +77,11 @@ class RunStore:
                 else:
                     row = _take_over(rows, number, facts, again)
             with translated(self.path):
-                rows.witness.write(Slot(number, row["revision"], False))
-        finally:
+                rows.attest(number, row)
+            return RunWriter(self.path, database, rows.witness, number, row)
+        except BaseException:
             database.close()
-        return RunWriter(self.path, number, row)
+            raise
 
     def record(self, run_id: str) -> RunRecord | None:
         """The record of a run by its whole id, or None."""
@@ -166,7 +166,7 @@ class RunStore:
             with self._reading() as rows:
                 if rows is None:
                     return []
-                found += [f"slot {number} of {rows.witness.path} is damaged" for number in rows.witness.damaged()]
+                found += self._check_witness(rows)
                 faults = [str(row[0]) for row in rows.database.execute("PRAGMA integrity_check(20)")]
                 found += [f"{self.path}: {fault}" for fault in faults if fault != "ok"]
             ids = self.ids()
@@ -175,6 +175,15 @@ class RunStore:
         for run_id in ids:
             found += self._check_run(run_id)
         return found
+
+    def _check_witness(self, rows: Rows) -> list[str]:
+        if not rows.witness.path.exists():
+            return []  # deleted: what is left was accepted
+        slots, damaged = rows.witness.all(), rows.witness.damaged()
+        with snapshot(self.path, rows.database):
+            missing = [number for number in rows.numbers(None) if number not in {*slots, *damaged}]
+        told = [f"slot {number} of {rows.witness.path} is damaged" for number in damaged]
+        return [*told, *(f"slot {number} of {rows.witness.path} is missing" for number in missing)]
 
     def _check_run(self, run_id: str) -> list[str]:
         try:

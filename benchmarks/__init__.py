@@ -1,0 +1,1 @@
+"""What is measured, how, and dated results: ``python -m benchmarks [NAME...] [--quick]``."""
