@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import math
+import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pydantic import create_model
+from pydantic import ConfigDict, create_model
 from torch import nn
 
 from sevenfold.errors import SevenfoldError, UsageError
@@ -77,7 +78,7 @@ def register_custom(
         shape=lambda spec: input_shape,
         dropout=next((name for name in _DROPOUT if name in parameters), None),
         alternatives=tuple(alternatives),
-        summary=(inspect.getdoc(builder) or "a model of the caller's own").splitlines()[0],
+        summary=_summary_of(builder),
     )
     MODELS.add(entry.name, entry, replace=True)
     return entry
@@ -92,7 +93,7 @@ def _parameters_of(builder: Callable[..., nn.Module]) -> Mapping[str, inspect.Pa
             hint="model=lambda width: MyNet(width)",
         )
     kinds = inspect.Parameter
-    parameters = inspect.signature(builder).parameters
+    parameters = _signature_of(builder).parameters
     for parameter in parameters.values():
         if parameter.kind is kinds.POSITIONAL_ONLY:
             raise UsageError(
@@ -100,25 +101,53 @@ def _parameters_of(builder: Callable[..., nn.Module]) -> Mapping[str, inspect.Pa
                 got=parameter.name,
                 expected="parameters that can be given by name",
             )
+        if parameter.name.startswith("_") or hasattr(Spec, parameter.name):
+            raise UsageError("the model's function has a parameter of a reserved name", got=parameter.name)
     return {n: p for n, p in parameters.items() if p.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)}
+
+
+def _signature_of(builder: Callable[..., nn.Module]) -> inspect.Signature:
+    try:
+        return inspect.signature(builder, eval_str=True)
+    except NameError:  # an annotation that is only there for a type checker
+        return inspect.signature(builder)
+    except (TypeError, ValueError):
+        raise UsageError(
+            "the model's function does not tell its parameters", got=repr(builder), expected="a Python function"
+        ) from None
+
+
+def _summary_of(builder: Callable[..., nn.Module]) -> str:
+    own = builder.__doc__ if isinstance(builder, type | types.FunctionType) else None
+    return (own or "").strip().partition("\n")[0] or "a model of the caller's own"
+
+
+class _CustomSpec(Spec):
+    model_config = ConfigDict(protected_namespaces=())  # model_dim is a fine name for a width
 
 
 def _spec_of(parameters: Mapping[str, inspect.Parameter], preset: Mapping[str, Scalar]) -> type[Spec]:
     fields: dict[str, Any] = {}
     for name, parameter in parameters.items():
         default = preset.get(name, ... if parameter.default is inspect.Parameter.empty else parameter.default)
-        kind: Any = Scalar
-        if isinstance(default, bool | int | float | str):
-            kind = type(default)  # 64 -> int, so that 64.5 is refused and "64" read
-        elif default is not None and default is not ...:
+        if default is not None and default is not ... and not isinstance(default, bool | int | float | str):
             raise UsageError(
                 f"the default of {name} cannot be a setting",
                 got=f"a {type(default).__name__}",
                 expected="a number, a text, true or false, or None",
             )
-        fields[name] = (kind, default)
-    spec_type: type[Spec] = create_model("CustomSpec", __base__=Spec, **fields)
+        fields[name] = (_kind_of(name, parameter.annotation, default), default)
+    spec_type: type[Spec] = create_model("CustomSpec", __base__=_CustomSpec, **fields)
     return spec_type
+
+
+def _kind_of(name: str, annotation: Any, default: Any) -> Any:
+    """The type of a setting: width=64 takes whole numbers only, dropout=0 any."""
+    if annotation in (bool, int, float, str):
+        return annotation
+    if name in _DROPOUT:
+        return float
+    return Scalar if default is None or default is ... else type(default)
 
 
 @dataclass(frozen=True)

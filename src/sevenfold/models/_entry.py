@@ -8,6 +8,7 @@ and decorates one function a preset; nothing here depends on what a preset is ca
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,16 @@ from sevenfold.errors import OutOfMemoryError, UsageError
 from sevenfold.runs.recipe import Scalar
 from sevenfold.spec import Spec
 
-__all__ = ["MODELS", "Family", "Landmark", "ModelEntry", "alternatives_for", "fit_images", "fit_tokens"]
+__all__ = [
+    "MODELS",
+    "Family",
+    "Landmark",
+    "ModelEntry",
+    "alternatives_for",
+    "fit_features",
+    "fit_images",
+    "fit_tokens",
+]
 
 Task = Literal["classification", "causal-lm"]
 Size = Literal["paper", "laptop", "custom"]
@@ -62,7 +72,7 @@ class ModelEntry:
     spec_type: type[Spec]
     module: Callable[[Any], nn.Module]
     fit: Callable[[ModelEntry, tuple[int, ...], int], dict[str, Scalar]]
-    shape: Callable[[Any], tuple[int, ...] | None]  # of one input; for tokens (context,)
+    shape: Callable[[Any], tuple[int, ...] | None]  # of one input; for tokens (time,)
     parameters: int | None = None
     dropout: str | None = None
     alternatives: tuple[str, ...] | None = None  # None: whatever the catalogue has
@@ -70,9 +80,9 @@ class ModelEntry:
 
     def spec(self, settings: Mapping[str, Scalar] = {}) -> Spec:
         """The preset with settings changed, checked; unknown settings are errors with the nearest known name."""
-        required = {name for name, field in self.spec_type.model_fields.items() if field.is_required()}
-        given = {name: value for name, value in settings.items() if name in required}
-        changes = {name: value for name, value in settings.items() if name not in required}
+        open_fields = {n for n, f in self.spec_type.model_fields.items() if f.is_required()} - self.preset.keys()
+        given = {name: value for name, value in settings.items() if name in open_fields}
+        changes = {name: value for name, value in settings.items() if name not in open_fields}
         return self.spec_type.from_dict({**self.preset, **given}).with_changes(changes)
 
     def build(self, settings: Mapping[str, Scalar] = {}) -> nn.Module:
@@ -128,7 +138,7 @@ class ModelEntry:
         if self.task == "causal-lm":
             if image is not None:
                 raise UsageError(f"{self.name} reads tokens, not images", got=f"image {image}", hint="seq")
-            return (_tokens(self.name, batch, seq, shape[0], _vocabulary(spec), device),)
+            return (_tokens(self.name, batch, shape[0] if seq is None else seq, spec, device),)
         if seq is not None:
             raise UsageError(f"{self.name} takes no sequence", got=f"seq {seq}", hint="image")
         if image is not None and (len(shape) != 3 or shape[1:] != (image, image)):
@@ -203,7 +213,7 @@ class Family:
 
 
 def alternatives_for(task: Task, input_shape: tuple[int, ...], num_outputs: int, *, besides: str) -> list[str]:
-    """Laptop presets of other landmarks that take this data, one a landmark (its smallest), sorted by name.
+    """Laptop presets of other landmarks that take this data, the smallest of each; those with a dial first.
 
     For a model of the caller's own: the alternatives that were given with it.
 
@@ -222,7 +232,12 @@ def alternatives_for(task: Task, input_shape: tuple[int, ...], num_outputs: int,
             continue
         count = _bytes_of(entry.build_meta(entry.settings_for(input_shape, num_outputs)))
         smallest[entry.landmark.name] = min((count, name), smallest.get(entry.landmark.name, (count, name)))
-    return sorted(name for _, name in smallest.values())
+    return sorted((name for _, name in smallest.values()), key=lambda name: (MODELS[name].dial is None, name))
+
+
+def fit_features(entry: ModelEntry, input_shape: tuple[int, ...], num_outputs: int) -> dict[str, Scalar]:
+    """``fit`` of models that flatten what they get."""
+    return {"inputs": math.prod(input_shape), "classes": num_outputs}
 
 
 def fit_images(entry: ModelEntry, input_shape: tuple[int, ...], num_outputs: int) -> dict[str, Scalar]:
@@ -244,7 +259,8 @@ def fit_tokens(entry: ModelEntry, input_shape: tuple[int, ...], num_outputs: int
             got=f"inputs of shape {list(input_shape)}",
             expected="windows of tokens [context]",
         )
-    return {"vocabulary": num_outputs, "context": input_shape[0]}
+    context = {"context": input_shape[0]} if "context" in entry.spec_type.model_fields else {}
+    return {"vocabulary": num_outputs, **context}
 
 
 def _fits(entry: ModelEntry, task: Task, input_shape: tuple[int, ...], num_outputs: int) -> bool:
@@ -272,26 +288,21 @@ def _require_memory(name: str, num_bytes: int) -> None:
         )
 
 
-def _vocabulary(spec: Any) -> int:
-    vocabulary: int = getattr(spec, "vocabulary", 1)
-    return vocabulary
-
-
-def _tokens(
-    name: str, batch: int, seq: int | None, context: int, vocabulary: int, device: str | torch.device
-) -> torch.Tensor:
-    time = context if seq is None else seq
-    if not 1 <= time <= context:
+def _tokens(name: str, batch: int, time: int, spec: Any, device: str | torch.device) -> torch.Tensor:
+    context = getattr(spec, "context", None)  # some read any length
+    if time < 1 or (context is not None and time > context):
         raise UsageError(
             f"{name} has no position for every token",
             got=f"seq {time}",
-            expected=f"1 to {context} (its context)",
-            hint=f"the model setting context={time}" if time > context else None,
+            expected="at least 1" if context is None else f"1 to {context} (its context)",
+            hint=None if time < 1 else f"the model setting context={time}",
         )
     if torch.device(device).type == "meta":
         return torch.empty(batch, time, dtype=torch.int64, device=device)
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(vocabulary, (batch, time), generator=generator, device="cpu").to(device)
+    return torch.randint(getattr(spec, "vocabulary", 2), (batch, time), generator=generator, device="cpu").to(
+        device
+    )
 
 
 def _normal(shape: tuple[int, ...], device: str | torch.device) -> torch.Tensor:

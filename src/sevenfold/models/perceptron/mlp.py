@@ -10,7 +10,6 @@ Rumelhart, Hinton & Williams 1986, Learning representations by back-propagating 
 from __future__ import annotations
 
 import itertools
-import math
 from typing import Literal
 
 import torch
@@ -18,8 +17,7 @@ from pydantic import Field
 from torch import nn
 
 from sevenfold.layers import ACTIVATIONS, require_features
-from sevenfold.models._entry import Family, Landmark, ModelEntry
-from sevenfold.runs.recipe import Scalar
+from sevenfold.models._entry import Family, Landmark, fit_features
 from sevenfold.spec import Spec
 
 
@@ -56,10 +54,6 @@ class MLP(nn.Module):
         return logits
 
 
-def _fit(entry: ModelEntry, input_shape: tuple[int, ...], num_outputs: int) -> dict[str, Scalar]:
-    return {"inputs": math.prod(input_shape), "classes": num_outputs}
-
-
 MLP_FAMILY = Family(
     landmark=Landmark(
         name="mlp",
@@ -73,7 +67,7 @@ MLP_FAMILY = Family(
     task="classification",
     spec_type=MLPSpec,
     module=MLP,
-    fit=_fit,
+    fit=fit_features,
     shape=lambda spec: (spec.inputs,),
     dial="width",
 )

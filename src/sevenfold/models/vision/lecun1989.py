@@ -1,15 +1,15 @@
 """LeCun's first convolutional network: local receptive fields, shared weights, and pictures in pixels.
 
-B batch, C input channels, S image side, W width (maps in H1 and in H2), G = 3 groups of maps.
+B batch, C input channels, S image side, W width (maps in H1 and in H2), K kernel.
 
     pixels [B, C, S, S]
-    H1   W maps of S/2 x S/2, 5x5 stride 2                        one bias a unit, weights shared within a map
-    H2   W maps of S/4 x S/4, 5x5 stride 2, from 2/3 of H1's maps   one bias a unit
+    H1   W maps of S/2 x S/2, KxK stride 2, weights shared within a map, one bias a unit
+    H2   W maps of S/4 x S/4, KxK stride 2, each from 2/3 of H1's maps, one bias a unit
     H3   5/2 W units, all to all
     out  one unit a class, all to all
 
-With S = 16, W = 12: 1,068 + 2,592 + 5,790 + 310 = 9,760 parameters, 64,660 connections, and 1,256 units, of which
-256 are the pixels.
+With S = 16, W = 12, K = 5: 1,068 + 2,592 + 5,790 + 310 = 9,760 parameters, 64,660 connections, and 1,256 units, of
+which 256 are the pixels.
 
 LeCun, Boser, Denker, Henderson, Howard, Hubbard & Jackel 1989, Backpropagation Applied to Handwritten Zip Code
 Recognition, Neural Computation 1, 541-551.
@@ -21,14 +21,14 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import nn
 
+from sevenfold.errors import SpecError
 from sevenfold.layers import ACTIVATIONS, require_images
 from sevenfold.models._entry import Family, Landmark, fit_images
 from sevenfold.spec import Spec
 
-KERNEL = 5
 STRIDE = 2
 GROUPS = 3
 
@@ -39,6 +39,7 @@ class LeCun1989Spec(Spec):
     image: int = Field(default=16, ge=4, description="pixels a side; H1 has half, H2 a quarter (rounded up)")
     channels: int = Field(default=1, ge=1, description="channels of the image")
     width: int = Field(default=12, ge=3, multiple_of=3, description="maps in H1 and in H2; H3 has 5/2 of it")
+    kernel: int = Field(default=5, ge=1, description="side of the receptive fields; odd")
     classes: int = Field(default=10, ge=1, description="classes told apart")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="share of H2's and H3's units left out in training")
     activation: Literal["scaled-tanh", "tanh", "relu"] = Field(
@@ -52,6 +53,13 @@ class LeCun1989Spec(Spec):
         default="fan-in",
         description="weights uniform within 2.4/F (the paper) or 2.4/sqrt(F), F the inputs of a unit",
     )
+
+    @field_validator("kernel")
+    @classmethod
+    def _kernel_has_a_middle(cls, kernel: int) -> int:
+        if kernel % 2 == 0:
+            raise SpecError("kernel does not fit", got=kernel, expected="an odd number")
+        return kernel
 
     @property
     def hidden(self) -> int:
@@ -67,24 +75,25 @@ class SharedMaps(nn.Module):
     map the same number of outputs, and the published counts.
     """
 
-    sources: torch.Tensor
-
-    def __init__(self, inputs: int, maps: int, side: int, *, background: float, groups: int = 1) -> None:
+    def __init__(
+        self, inputs: int, maps: int, side: int, *, kernel: int, background: float, groups: int = 1
+    ) -> None:
         super().__init__()
-        third = inputs // groups
-        kept = [third * g + m for out in range(groups) for g in range(groups) if g != out for m in range(third)]
-        per_map = len(kept) // groups if groups > 1 else inputs
+        per_map = inputs if groups == 1 else inputs // groups * (groups - 1)
         self.groups = groups
         self.background = background
-        self.weight = nn.Parameter(torch.empty(maps, per_map, KERNEL, KERNEL))
+        self.weight = nn.Parameter(torch.empty(maps, per_map, kernel, kernel))
         self.bias = nn.Parameter(torch.empty(maps, side, side))
-        self.register_buffer("sources", torch.tensor(kept, dtype=torch.int64), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.groups > 1:
-            x = x[:, self.sources]
-        padded = F.pad(x, (KERNEL // 2,) * 4, value=self.background)
-        return F.conv2d(padded, self.weight, stride=STRIDE, groups=self.groups) + self.bias
+            parts = x.chunk(self.groups, dim=1)
+            every = range(self.groups)
+            x = torch.cat([parts[part] for left_out in every for part in every if part != left_out], dim=1)
+        beyond = self.weight.shape[-1] // 2
+        if self.background:
+            x, beyond = F.pad(x, (beyond,) * 4, value=self.background), 0
+        return F.conv2d(x, self.weight, stride=STRIDE, padding=beyond, groups=self.groups) + self.bias
 
 
 class LeCun1989(nn.Module):
@@ -95,8 +104,10 @@ class LeCun1989(nn.Module):
         self.spec = spec
         half = (spec.image + 1) // 2
         quarter = (half + 1) // 2
-        self.h1 = SharedMaps(spec.channels, spec.width, half, background=spec.background)
-        self.h2 = SharedMaps(spec.width, spec.width, quarter, background=spec.background, groups=GROUPS)
+        self.h1 = SharedMaps(spec.channels, spec.width, half, kernel=spec.kernel, background=spec.background)
+        self.h2 = SharedMaps(
+            spec.width, spec.width, quarter, kernel=spec.kernel, background=spec.background, groups=GROUPS
+        )
         self.h3 = nn.Linear(spec.width * quarter**2, spec.hidden)
         self.output = nn.Linear(spec.hidden, spec.classes)
         self.activation = ACTIVATIONS[spec.activation]()
@@ -144,10 +155,11 @@ def lecun1989() -> LeCun1989Spec:
 
 @LECUN1989.preset("laptop")
 def lecun1989_small() -> LeCun1989Spec:
-    """The same network for 8x8 digits with cross-entropy in mind: rectified units, zero background, free logits."""
+    """The same for 8x8 digits and cross-entropy: 3x3 fields, rectified units, zero background, free logits."""
     return LeCun1989Spec(
         image=8,
         width=24,
+        kernel=3,
         activation="relu",
         background=0.0,
         squash_outputs=False,
