@@ -62,7 +62,8 @@ reduction 1: sum mean amax amin max min argmax argmin prod all any nansum count_
 reduction 2: linalg_vector_norm norm dist _foreach_norm
 reduction 3: logcumsumexp _cdist_forward _pdist_forward _euclidean_dist
 reduction 4: var std var_mean std_mean _cdist_backward _pdist_backward
-reduction 0: sort topk kthvalue searchsorted bucketize unique_consecutive _unique2 isin
+reduction 0: sort topk kthvalue searchsorted bucketize unique_consecutive _unique2
+reduction 5: isin
 
 pooling 0: avg_pool2d avg_pool3d max_pool2d_with_indices max_pool3d_with_indices upsample_nearest1d
     upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d

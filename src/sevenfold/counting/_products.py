@@ -1,4 +1,4 @@
-"""Loop bounds and multiply-accumulates of matrix products and convolutions.
+"""Loop bounds and multiply-accumulates of matrix products, convolutions and attention.
 
 The product of the bounds is the number of MACs (``groups`` divides, strides and dilations are not loops):
 
@@ -6,6 +6,10 @@ matmul     B * M * N * K
 conv       N * K * (C // groups) * P * Q * R * S * products, in three dimensions also Z (output) and T (filter).
            P, Q are output positions, of a transposed convolution input positions (each meets every tap once).
            ``products`` is 1 forward; backward 1 for each gradient computed, the input's and the weight's.
+attention  B * H * pairs * (products_D * D + products_DV * DV). B batch, H query heads, T queries, S keys, D and DV
+           per head. pairs is T * S or, counted as causal, the sum over queries i < T of min(i + 1, S), which is
+           T * (T + 1) / 2 for a square. Forward, products_D = products_DV = 1; backward 2 and 2 where all three
+           gradients are wanted: the scores that a fused kernel computes a second time are no useful work.
 
 Source of the shapes: the operators' schemas in ATen's native_functions.yaml. torch's own counter gives the weight
 gradient of a grouped convolution ``groups`` times too many MACs (it takes all input channels for each filter).
@@ -162,3 +166,54 @@ CONVOLUTIONS: dict[str, Callable[[Sequence[Any], Any], Bounds]] = {
     "convolution_backward": _convolution_backward,
     "mkldnn_convolution": _fused_convolution,
 }
+
+
+SCORE_OPS = 5  # per query-key pair, forward: scale, maximum, subtract, exp, sum
+SCORE_OPS_BACKWARD = 6  # scale, subtract, exp (again), subtract, multiply, scale
+
+
+def causal_pairs(queries: int, keys: int) -> int:
+    """Query-key pairs of a causal attention: query i sees keys 0..i, as torch's ``is_causal`` aligns them.
+
+    >>> causal_pairs(4, 4), causal_pairs(2, 5), causal_pairs(5, 2)
+    (10, 3, 9)
+    """
+    triangle = min(queries, keys)
+    return triangle * (triangle + 1) // 2 + max(0, queries - keys) * keys
+
+
+def attention_bounds(
+    query: Sequence[int],
+    key: Sequence[int],
+    value: Sequence[int],
+    *,
+    causal: bool,
+    products: tuple[int, int] = (1, 1),
+) -> Bounds:
+    """Bounds from the shapes [..., H, T, D], [..., H, S, D], [..., H, S, DV]."""
+    return {
+        "B": math.prod(query[:-3]),
+        "H": query[-3] if len(query) > 2 else 1,
+        "T": query[-2],
+        "S": key[-2],
+        "D": query[-1],
+        "DV": value[-1],
+        "causal": int(causal),
+        "pairs": causal_pairs(query[-2], key[-2]) if causal else query[-2] * key[-2],
+        "products_D": products[0],
+        "products_DV": products[1],
+    }
+
+
+def attention_macs(bounds: Bounds) -> int:
+    """B * H * pairs * (products_D * D + products_DV * DV)."""
+    per_pair = bounds["products_D"] * bounds["D"] + bounds["products_DV"] * bounds["DV"]
+    return bounds["B"] * bounds["H"] * bounds["pairs"] * per_pair
+
+
+def attention_vector_ops(bounds: Bounds) -> int:
+    """The softmax on the way, and one division (backward: a dot product) for each element of the output."""
+    forward = bounds["products_D"] == 1 and bounds["products_DV"] == 1
+    scores = bounds["B"] * bounds["H"] * bounds["pairs"]
+    outputs = bounds["B"] * bounds["H"] * bounds["T"] * bounds["DV"]
+    return scores * (SCORE_OPS if forward else SCORE_OPS_BACKWARD) + outputs * (1 if forward else 2)

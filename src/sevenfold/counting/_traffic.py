@@ -7,12 +7,13 @@ memory level.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
 
 from sevenfold.counting._arithmetic import ACCUMULATES, OVERWRITES, PICKS, PLACES
 
@@ -20,6 +21,27 @@ from sevenfold.counting._arithmetic import ACCUMULATES, OVERWRITES, PICKS, PLACE
 def storage_key(tensor: torch.Tensor) -> int:
     """The identity of the memory behind a tensor; equal for a tensor and its views."""
     return int(tensor.untyped_storage()._cdata)
+
+
+def tensors_in(tree: Any) -> list[torch.Tensor]:
+    """The tensors in nested lists, tuples, mappings and dataclasses, in order."""
+    found: list[torch.Tensor] = []
+    _collect(tree, found)
+    return found
+
+
+def _collect(tree: Any, found: list[torch.Tensor]) -> None:
+    if isinstance(tree, torch.Tensor):
+        found.append(tree)
+    elif isinstance(tree, (list, tuple)):
+        for item in tree:
+            _collect(item, found)
+    elif isinstance(tree, Mapping):
+        for item in tree.values():
+            _collect(item, found)
+    elif dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+        for field in dataclasses.fields(tree):
+            _collect(getattr(tree, field.name), found)
 
 
 def resident_bytes(tensor: torch.Tensor) -> int:
@@ -34,26 +56,41 @@ def resident_bytes(tensor: torch.Tensor) -> int:
     return min(distinct, span) * tensor.element_size()
 
 
-def tensors_in(tree: Any) -> list[torch.Tensor]:
-    """The tensors of nested arguments, in order."""
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
-
-
 def bytes_of(tensors: Iterable[torch.Tensor]) -> int:
     """Bytes of several operands; the same view twice counts once, views of one storage at most the storage."""
-    by_storage: dict[int, tuple[int, dict[Any, int]]] = {}
+    views: dict[int, dict[Any, int]] = {}
+    capacity: dict[int, int] = {}
     for tensor in tensors:
-        view = (tensor.storage_offset(), tuple(tensor.shape), tuple(tensor.stride()))
-        capacity = tensor.untyped_storage().nbytes()
-        by_storage.setdefault(storage_key(tensor), (capacity, {}))[1][view] = resident_bytes(tensor)
-    return sum(min(capacity, sum(views.values())) for capacity, views in by_storage.values())
+        key = storage_key(tensor)
+        capacity[key] = tensor.untyped_storage().nbytes()
+        view = (tensor.storage_offset(), tensor.shape, tensor.stride())
+        views.setdefault(key, {})[view] = resident_bytes(tensor)
+    return sum(min(capacity[key], sum(sizes.values())) for key, sizes in views.items())
 
 
-def traffic(name: str, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> tuple[int, int]:
+@functools.lru_cache(maxsize=4096)
+def _changed_arguments(func: Any) -> tuple[tuple[int, str], ...]:
+    """Places and names of the arguments that an operator writes to (in place, ``out=``, running statistics)."""
+    arguments = func._schema.arguments
+    return tuple(
+        (place, argument.name)
+        for place, argument in enumerate(arguments)
+        if argument.alias_info is not None and argument.alias_info.is_write
+    )
+
+
+def changed_tensors(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+    """The arguments that an operator writes to."""
+    found: list[torch.Tensor] = []
+    for place, name in _changed_arguments(func):
+        _collect(args[place] if place < len(args) else kwargs.get(name), found)
+    return found
+
+
+def traffic(func: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> tuple[int, int]:
     """Bytes read and written by one operator; ``name`` with its trailing underscore where it works in place."""
-    targets = tensors_in(kwargs.get("out", ()))
-    written = bytes_of([*tensors_in(out), *targets])
-    inputs = tensors_in((args, {key: value for key, value in kwargs.items() if key != "out"}))
+    written = bytes_of([*tensors_in(out), *changed_tensors(func, args, kwargs)])
+    inputs = tensors_in((args, [value for key, value in kwargs.items() if key != "out"]))
     if name in OVERWRITES:
         return bytes_of(inputs[1:]), written
     if name in PICKS:
@@ -78,19 +115,20 @@ def _picked_bytes(name: str, inputs: Sequence[torch.Tensor], outputs: Sequence[t
 def _places(name: str, args: Sequence[Any]) -> int:
     """How many elements of its first argument an in-place scatter changes."""
     target = args[0]
-    if name in ("index_add_", "index_copy_"):
+    if name in ("index_add_", "index_copy_", "index_reduce_"):
         return int(args[3].numel())
-    if name in ("index_fill_", "index_reduce_"):
-        return int(args[2].numel() * math.prod(target.shape) // max(1, target.shape[args[1]]))
+    if name == "index_fill_":
+        return int(args[2].numel() * target.numel() // max(1, target.shape[args[1]]))
     if "index_put" not in name:
         return int(args[2].numel())
     indices = [index for index in args[1] if index is not None]
+    masks = [index for index in indices if index.dtype in (torch.bool, torch.uint8)]
     indexed = sum(index.dim() if index.dtype in (torch.bool, torch.uint8) else 1 for index in indices)
-    if any(index.dtype in (torch.bool, torch.uint8) for index in indices):
+    if masks:
         # How many are chosen depends on the mask's values: at most all of them.
-        chosen = math.prod(size for index in indices for size in index.shape)
+        chosen = math.prod(size for mask in masks for size in mask.shape)
     else:
         shapes = [index.shape for index in indices]
         chosen = math.prod(torch.broadcast_shapes(*shapes))  # type: ignore[no-untyped-call]
     free = [size for place, size in enumerate(target.shape) if place >= len(args[1]) or args[1][place] is None]
-    return int(chosen) * math.prod(free if indexed == len(indices) else target.shape[indexed:])
+    return int(chosen * math.prod(free if indexed == len(indices) else target.shape[indexed:]))

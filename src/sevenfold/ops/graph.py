@@ -12,8 +12,8 @@ may be merged with ``count`` > 1. MACs are counted for matrix products, convolut
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 Kind = Literal[
@@ -27,9 +27,15 @@ Phase = Literal["forward", "backward", "optimizer"]
 class Operator:
     """One operator as it executes.
 
-    ``bounds`` are loop bounds: N, K, C, P, Q, R, S, stride_h, stride_w, dilation_h, dilation_w, groups for a
-    convolution (C and K in all, not per group); B, M, N, K for a matrix product; B, H, T, S, D, DV for attention
-    (T queries, S keys, D per head; ``causal`` 1 when only the lower half is counted); ``elements`` for the rest.
+    ``bounds`` are loop bounds, and their product is the MACs:
+
+    matmul     B * M * N * K
+    conv       N * K * (C // groups) * P * Q * R * S * products (* Z * T in three dimensions); C and K in all, not
+               per group; P, Q output positions (``transposed``: input positions); ``products`` gradients that a
+               backward operator computes; stride_h, stride_w, dilation_h, dilation_w describe and do not multiply
+    attention  B * H * pairs * (products_D * D + products_DV * DV): T queries, S keys, D per head, DV values per
+               head; ``pairs`` is T * S, with ``causal`` 1 only those on and below the diagonal
+    the rest   ``elements`` of the largest output, and no MACs
     """
 
     kind: Kind
@@ -101,6 +107,30 @@ class OperatorGraph:
         return self.total(lambda op: op.bytes_written)
 
     @property
+    def vector_ops(self) -> int:
+        """Arithmetic of the forward pass that is no multiply-accumulate."""
+        return self.total(lambda op: op.vector_ops)
+
+    @property
     def unknown(self) -> tuple[Operator, ...]:
         """Operators that the tracer does not know; their bytes are counted, their arithmetic is not."""
         return self.select(None, "unknown")
+
+
+def merged(operators: Iterable[Operator]) -> tuple[Operator, ...]:
+    """Operators that are equal in everything (module path and phase too) as one with a higher ``count``.
+
+    The order is that of first execution.
+
+    >>> op = Operator(kind="copy", name="aten.clone", path="cell", phase="forward", dtype="float32",
+    ...               bounds={"elements": 4}, macs=0, bytes_read=16, bytes_written=16)
+    >>> [same.count for same in merged([op, op, op])]
+    [3]
+    """
+    first: dict[Any, tuple[Operator, int]] = {}
+    for op in operators:
+        size = (op.macs, op.bytes_read, op.bytes_written, op.vector_ops, op.params)
+        key = (op.kind, op.name, op.path, op.phase, op.dtype, tuple(op.bounds.items()), size)
+        known, count = first.get(key, (op, 0))
+        first[key] = (known, count + op.count)
+    return tuple(op if count == op.count else replace(op, count=count) for op, count in first.values())
