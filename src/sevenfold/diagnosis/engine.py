@@ -164,12 +164,9 @@ class _Engine:
             self.pace.finished(costs.get(key, 1.0), outcome)
             pending -= 1
             self._tell(labels.get(key, key), outcome.error, pending, max(later, float(pending)))
-        lost = [key for key in labels if not self._has(key)]
+        lost = [key for key in labels if key not in self.ledger]
         if lost:
             raise RunError("a probe came to no outcome", got=lost[0], expected="an outcome of every probe")
-
-    def _has(self, key: str) -> bool:
-        return any(outcome.recipe.run_id() == key for outcome in self.ledger.outcomes())
 
     def _tell(self, label: str, error: str | None, pending: int, units: float) -> None:
         if self.on_event is not None:
@@ -271,7 +268,7 @@ class _Engine:
 
     def _warnings(self, seeds: Sequence[int]) -> list[str]:
         found = list(self.warnings)
-        failure = self.ledger.failure(BASELINE, range(max(seeds) + 2))
+        failure = self.ledger.failure(BASELINE, range(self.ledger.num_seeds))
         if failure is not None:
             found.append(f"the baseline failed on some seeds, which are left out: {failure}")
         return found

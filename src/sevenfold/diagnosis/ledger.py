@@ -6,7 +6,7 @@ again meets the same outcomes and so takes the same decisions.
 
 from __future__ import annotations
 
-import json
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +31,11 @@ class Setting:
     cost: float = 1.0  # in baseline runs, before one was timed
     macs_ratio: float | None = None
     time_ratio: float | None = None
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Equal changes have equal keys."""
+        return repr(sorted(self.changes.items()))
 
     def change(self) -> str:
         """As flags of the command line: ``--set optimizer.lr=0.002``."""
@@ -57,10 +62,11 @@ class Ledger:
         self._recipes: dict[tuple[str, int], Recipe] = {}
         self._ids: dict[tuple[str, int], str] = {}
         self._outcomes: dict[str, ProbeOutcome] = {}
+        self.num_seeds = 0  # seed indices met so far
 
     def recipe(self, setting: Setting, seed: int) -> Recipe:
         """The recipe of a setting on a seed index."""
-        key = (json.dumps(dict(setting.changes), sort_keys=True), seed)
+        key = (setting.key, seed)
         if key not in self._recipes:
             changed = self.base.with_changes({**setting.changes, "seed": self.base.seed + seed})
             self._recipes[key], self._ids[key] = changed, changed.run_id()
@@ -69,7 +75,7 @@ class Ledger:
     def run_id(self, setting: Setting, seed: int) -> str:
         """The identity of that run, known before it is carried out."""
         self.recipe(setting, seed)
-        return self._ids[json.dumps(dict(setting.changes), sort_keys=True), seed]
+        return self._ids[setting.key, seed]
 
     def allows(self, setting: Setting) -> str | None:
         """Why the recipe refuses a setting; None where it takes it."""
@@ -81,12 +87,16 @@ class Ledger:
 
     def add(self, outcome: ProbeOutcome) -> None:
         self._outcomes[outcome.recipe.run_id()] = outcome
+        self.num_seeds = max(self.num_seeds, outcome.recipe.seed - self.base.seed + 1)
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
+
+    def __contains__(self, run_id: str) -> bool:
+        return run_id in self._outcomes
 
     def outcome(self, setting: Setting, seed: int) -> ProbeOutcome | None:
         return self._outcomes.get(self.run_id(setting, seed))
-
-    def outcomes(self) -> list[ProbeOutcome]:
-        return list(self._outcomes.values())
 
     def missing(self, setting: Setting, seeds: Iterable[int]) -> list[Probe]:
         """The probes of a setting that were not carried out yet."""

@@ -76,6 +76,16 @@ def next_rates(known: Mapping[float, float], margin: float) -> tuple[float, ...]
     return tuple(one for one in wanted if one not in known and 1 / _FURTHEST <= one <= _FURTHEST)
 
 
+def follow_rates(case: Case) -> tuple[dict[float, float], list[Probe]]:
+    """The baseline's own rate search as far as it is known, and the probes that would carry it on."""
+    known: dict[float, float] = {}
+    while more := next_rates(known, case.margin()):
+        if missing := missing_rates(case, more):
+            return known, missing
+        known.update(scores(case, more))
+    return known, []
+
+
 def transferred_rate(case: Case, size: Setting) -> float:
     """How the best rate moves from the baseline's size to another, as a multiple of the recipe's rate.
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from sevenfold.diagnosis.probes import SELECTION, measurement
 from sevenfold.diagnosis.result import HARD, TITLES, Amount, Constraint, ConstraintName, Effect, Fit, Method, Point
 from sevenfold.runs.recipe import Recipe
 
+T = TypeVar("T")
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -39,8 +40,7 @@ class Case:
 
     def baseline_seeds(self) -> tuple[int, ...]:
         """Every seed index on which the baseline finished."""
-        known = range(len(SELECTION) + 64)
-        return tuple(self.ledger.values(BASELINE, known))
+        return tuple(self.ledger.values(BASELINE, range(self.ledger.num_seeds)))
 
     def baseline_loss(self) -> float:
         values = self.ledger.values(BASELINE, self.baseline_seeds())
@@ -84,6 +84,7 @@ class Row(ABC):
     def __init__(self, case: Case) -> None:
         self.case = case
         self.num_seeds = case.min_seeds  # measurement seeds that this row asks for
+        self._memory: dict[str, tuple[Any, Any]] = {}
 
     @abstractmethod
     def unavailable(self) -> str | None:
@@ -117,15 +118,19 @@ class Row(ABC):
     def kind(self) -> Literal["hard", "lever"]:
         return "hard" if self.name in HARD else "lever"
 
+    def remember(self, what: str, make: Callable[[], T]) -> T:
+        """What ``make`` gives, made anew only when more is known or asked for."""
+        state = (len(self.case.ledger), self.num_seeds)
+        if self._memory.get(what, (None, None))[0] != state:
+            self._memory[what] = (state, make())
+        kept: T = self._memory[what][1]
+        return kept
+
     # What the rows have in common ------------------------------------------------------------------------------
 
-    def measured(self, setting: Setting, key: str = LOSS) -> dict[int, float]:
-        """Paired gains over the baseline on the measurement seeds of this row."""
-        return self.case.ledger.gains(setting, self.seeds, key=key)
-
-    def paired(self, setting: Setting, key: str = LOSS) -> Estimate | None:
-        """The measured gain of a setting; None with fewer than two pairs."""
-        gains = self.measured(setting, key)
+    def paired(self, setting: Setting, key: str = LOSS, *, against: Setting = BASELINE) -> Estimate | None:
+        """The gain of a setting on the measurement seeds of this row; None with fewer than two pairs."""
+        gains = self.case.ledger.gains(setting, self.seeds, against=against, key=key)
         return paired_mean(gains, self.case.draws) if len(gains) >= 2 else None
 
     def test_estimate(self) -> Estimate | None:

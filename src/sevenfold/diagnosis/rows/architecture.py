@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from sevenfold.diagnosis.effects import Estimate
 from sevenfold.diagnosis.facts import Alternative
-from sevenfold.diagnosis.ledger import Probe, Setting
+from sevenfold.diagnosis.ledger import BASELINE, TEST_LOSS, Probe, Setting
 from sevenfold.diagnosis.probes import SELECTION
 from sevenfold.diagnosis.result import Amount, Constraint, ConstraintName, Point
-from sevenfold.diagnosis.rows._rates import GRID, best_rate, missing_rates, rate_changes, scores
+from sevenfold.diagnosis.rows._rates import GRID, best_rate, follow_rates, missing_rates, rate_changes, scores
 from sevenfold.diagnosis.rows._row import Case, Row, amounts
 
 _NUM_FINALISTS = 2
@@ -42,19 +42,25 @@ class Architecture(Row):
 
     def wants(self) -> list[Probe]:
         probes, winner = self._plan()
-        return probes if winner is None else self.missing([winner])
+        return probes if winner is None else self.missing([winner, self.reference()])
 
     def winner(self) -> Setting | None:
         """The alternative at its best rate that won on the selection seeds; None while that is open."""
         return self._plan()[1]
 
     def _plan(self) -> tuple[list[Probe], Setting | None]:
+        return self.remember("plan", self._make_plan)
+
+    def _make_plan(self) -> tuple[list[Probe], Setting | None]:
         if self.unavailable():
             return [], None
-        probes = [probe for one in self.alternatives for probe in missing_rates(self.case, self._grid(one), one)]
-        if probes:
+        known, more = follow_rates(self.case)
+        if more:
+            return more, None
+        centre = best_rate(known)
+        if probes := [probe for one in self.alternatives for probe in self._checks(one, centre)]:
             return probes, None
-        tuned = [self._tuned(one) for one in self._ranked()]
+        tuned = [self._tuned(one, centre) for one in self._ranked(centre)]
         finalists = tuned[:_NUM_FINALISTS]
         if len(finalists) == 1:
             return [], finalists[0]
@@ -62,20 +68,31 @@ class Architecture(Row):
             return probes, None
         return [], self.choose(finalists)
 
-    def _grid(self, one: Setting) -> tuple[float, ...]:
-        """The small grid, and one rate beyond where its best lies on the edge."""
-        known = scores(self.case, GRID, one)
-        if len(known) < len(GRID) or self.case.frugal:
-            return GRID
-        best = best_rate(known, self.case.margin())
-        return (*GRID, best * best) if best != 1 else GRID
+    def _checks(self, one: Setting, centre: float) -> list[Probe]:
+        return missing_rates(self.case, self._grid(one, centre), one)
 
-    def _tuned(self, one: Setting) -> Setting:
-        return one.with_(rate_changes(self.case, best_rate(scores(self.case, self._grid(one), one))))
+    def _grid(self, one: Setting, centre: float) -> tuple[float, ...]:
+        """The small grid about the baseline's best rate, and one rate beyond where its best lies on the edge."""
+        grid = tuple(multiple * centre for multiple in GRID)
+        known = scores(self.case, grid, one)
+        if len(known) < len(grid) or self.case.frugal:
+            return grid
+        best = best_rate({multiple / centre: score for multiple, score in known.items()}, self.case.margin())
+        return (*grid, best * best * centre) if best != 1 else grid
 
-    def _ranked(self) -> list[Setting]:
+    def _tuned(self, one: Setting, centre: float) -> Setting:
+        return one.with_(rate_changes(self.case, best_rate(scores(self.case, self._grid(one, centre), one))))
+
+    def _ranked(self, centre: float) -> list[Setting]:
         """Alternatives by their best loss at half the steps."""
-        return sorted(self.alternatives, key=lambda one: min(scores(self.case, self._grid(one), one).values()))
+        return sorted(
+            self.alternatives, key=lambda one: min(scores(self.case, self._grid(one, centre), one).values())
+        )
+
+    def reference(self) -> Setting:
+        """The baseline at its own best rate: where the recipe's rate is off, an alternative may not win by that."""
+        rate = best_rate(follow_rates(self.case)[0])
+        return Setting("optimizer.lr", "tuned", rate_changes(self.case, rate)) if rate != 1 else BASELINE
 
     def forecast(self) -> float:
         if self.unavailable():
@@ -83,7 +100,7 @@ class Architecture(Row):
         probes, winner = self._plan()
         now = sum(setting.cost for setting, _ in probes)
         if winner is not None:
-            return sum(setting.cost for setting, _ in self.missing([winner]))
+            return sum(setting.cost for setting, _ in self.missing([winner, self.reference()]))
         many = len(self.alternatives) > 1
         first = any("optimizer.lr" in setting.lever for setting, _ in probes)
         return now + self.num_seeds + (4.0 if many and first else 0.0)
@@ -92,11 +109,11 @@ class Architecture(Row):
 
     def estimate(self) -> Estimate | None:
         winner = self.winner()
-        return None if winner is None else self.paired(winner)
+        return None if winner is None else self.paired(winner, against=self.reference())
 
     def test_estimate(self) -> Estimate | None:
         winner = self.winner()
-        return None if winner is None else self.paired(winner, "test_loss")
+        return None if winner is None else self.paired(winner, TEST_LOSS, against=self.reference())
 
     def constraint(self, num_compared: int) -> Constraint:
         if reason := self.unavailable():
@@ -110,16 +127,19 @@ class Architecture(Row):
             f"{winner.label}, the best of {len(self.alternatives)} alternatives with their own rates, at "
             f"{winner.macs_ratio or 1.0:.2f} times the MACs{time}, on {estimate.num_seeds} fresh seeds"
         )
+        if self.reference() is not BASELINE:
+            why += "; compared with the baseline at its own best rate, which the optimization row reports"
         if headroom.low <= 0:
             why += "; none found that is surely better"
         points = [self.point(winner), *self._other_points(winner)]
         return self.row(
             headroom, "measured", why + self.failure_note([winner]), change=winner.change(), points=points,
-            evidence=self.evidence([winner]), **self._amounts(winner, estimate),
+            evidence=self.evidence([winner, self.reference()]), **self._amounts(winner, estimate),
         )  # fmt: skip
 
     def _other_points(self, winner: Setting) -> list[Point]:
-        tuned = [self._tuned(one) for one in self._ranked()]
+        centre = best_rate(follow_rates(self.case)[0])
+        tuned = [self._tuned(one, centre) for one in self._ranked(centre)]
         return [self.point(one, SELECTION) for one in tuned if one.label != winner.label
                 and self.case.ledger.runs(one, SELECTION)]  # fmt: skip
 

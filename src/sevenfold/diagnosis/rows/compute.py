@@ -49,6 +49,9 @@ class Compute(Row):
 
     def curve(self) -> tuple[PowerLaw, PowerLaw] | None:
         """The law through half, once and twice the budget: of the means, and of the draws."""
+        return self.remember("curve", self._make_curve)
+
+    def _make_curve(self) -> tuple[PowerLaw, PowerLaw] | None:
         double, half = self.paired(self.double), self.paired(self.half)
         if double is None or half is None:
             return None

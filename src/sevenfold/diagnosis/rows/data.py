@@ -62,6 +62,9 @@ class Data(Row):
         return derived(float(law.gain(1, 2)[0]), drawn.gain(1, 2), gains[0.5].num_seeds, widen=miss)
 
     def _fit(self) -> tuple[tuple[PowerLaw, PowerLaw], dict[float, Estimate]] | None:
+        return self.remember("fit", self._make_fit)
+
+    def _make_fit(self) -> tuple[tuple[PowerLaw, PowerLaw], dict[float, Estimate]] | None:
         half, quarter = (self.paired(one) for one in self.smaller)
         if half is None or quarter is None:
             return None

@@ -16,7 +16,7 @@ from sevenfold.diagnosis.effects import Estimate
 from sevenfold.diagnosis.ledger import BASELINE, Probe, Setting, shown_setting
 from sevenfold.diagnosis.probes import SELECTION
 from sevenfold.diagnosis.result import Amount, Constraint, ConstraintName
-from sevenfold.diagnosis.rows._rates import HALF, best_rate, next_rates, rate_changes, rounded, short_rate
+from sevenfold.diagnosis.rows._rates import HALF, best_rate, follow_rates, rate_changes, rounded, short_rate
 from sevenfold.diagnosis.rows._row import Row, amounts
 
 _LARGE_GAP = 0.3  # of the validation loss: then regularizers are judged at full length, where overfitting shows
@@ -42,9 +42,12 @@ class Optimization(Row):
         return self._plan()[1]
 
     def _plan(self) -> tuple[list[Probe], Setting | None]:
-        known = self._known_rates()
-        if more := next_rates(known, self.case.margin()):
-            return self._missing([short_rate(self.case, one) for one in more]), None
+        return self.remember("plan", self._make_plan)
+
+    def _make_plan(self) -> tuple[list[Probe], Setting | None]:
+        known, more = follow_rates(self.case)
+        if more:
+            return more, None
         rate = best_rate(known)
         tuned = self._single("optimizer.lr", rate_changes(self.case, rate))
         singles = self._singles(rate)
@@ -57,17 +60,6 @@ class Optimization(Row):
 
     def _missing(self, settings: list[Setting]) -> list[Probe]:
         return [probe for one in settings for probe in self.case.ledger.missing(one, SELECTION)]
-
-    def _known_rates(self) -> dict[float, float]:
-        """Follows the search as far as it is known."""
-        known: dict[float, float] = {}
-        while more := next_rates(known, self.case.margin()):
-            for multiple in more:
-                score = self.case.ledger.score(short_rate(self.case, multiple), SELECTION)
-                if score is None:
-                    return known
-                known[multiple] = score
-        return known
 
     def _singles(self, rate: float) -> list[Setting]:
         """One change each, at the best rate; at half the steps, or in full where overfitting is the question."""
@@ -194,7 +186,7 @@ class Optimization(Row):
         return f"validation less training loss {self.case.baseline_loss() - train:.2g}"
 
     def _tried(self, winner: Setting) -> list[Setting]:
-        known = self._known_rates()
+        known, _ = follow_rates(self.case)
         rate = best_rate(known)
         tuned = self._single("optimizer.lr", rate_changes(self.case, rate))
         singles = self._singles(rate)

@@ -97,7 +97,10 @@ class Parameters(Row):
     def _laws(self, found: dict[float, tuple[Setting, Estimate]]) -> tuple[PowerLaw, PowerLaw] | None:
         if len(found) < 2:
             return None
-        xs, means, drawn = law_draws(self.case, {x: gain for x, (_, gain) in found.items()})
+        return self.remember("laws", lambda: self._fit({x: gain for x, (_, gain) in found.items()}))
+
+    def _fit(self, gains: dict[float, Estimate]) -> tuple[PowerLaw, PowerLaw]:
+        xs, means, drawn = law_draws(self.case, gains)
         return fit_power(xs, means), fit_power(xs, drawn)
 
     def constraint(self, num_compared: int) -> Constraint:
