@@ -1,0 +1,162 @@
+"""The HTML report: one file with everything in it, that asks nothing of any network.
+
+Texts are escaped by Jinja; figures and the diagnosis travel as JSON in which ``<`` is written ``\\u003c``; a
+content security policy makes the browser itself refuse anything from outside. plotly.js comes from the installed
+package. Looks and layout live in ``template/``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from sevenfold.diagnosis.report.figures import (
+    curves_figure,
+    effects_figure,
+    roofline_figure,
+    scaling_figures,
+    settings_figures,
+)
+from sevenfold.diagnosis.report.glossary import COLUMNS, MEANINGS, METHODS
+from sevenfold.diagnosis.report.provenance import provenance_tables
+from sevenfold.diagnosis.report.rows import budget_text, command_for, facts_of, gain_text, rows_of, share
+from sevenfold.diagnosis.result import CONSTRAINTS, TITLES, Diagnosis, Effect, Point
+from sevenfold.diagnosis.showing import aligned, shown_effect, shown_interval, shown_probability, shown_value
+
+_FIGURE_SPACE = "\u2007"  # as wide as a digit
+_MINUS = "\u2212"
+_MINUS_SIGN = re.compile(rf"(?<![^\s(\[{_FIGURE_SPACE}])-(?=\d)")
+
+
+def page(diagnosis: Diagnosis) -> str:
+    """The whole report as HTML text."""
+    rows = rows_of(diagnosis)
+    sections = {
+        "effects": [figure for figure in [effects_figure(diagnosis)] if figure],
+        "fits": [*scaling_figures(diagnosis), *settings_figures(diagnosis)],
+        "runs": [figure for figure in (curves_figure(diagnosis), roofline_figure(diagnosis)) if figure],
+    }
+    headline, rest = split_sentence(diagnosis.sentence)
+    return _environment().get_template("page.html").render(
+        d=diagnosis,
+        headline=headline,
+        rest=rest,
+        created=_date(diagnosis.created),
+        facts=facts_of(diagnosis),
+        rows=rows,
+        prices=_column([row.shadow_price for row in rows]),
+        headrooms=_column([row.headroom for row in rows]),
+        verdict=verdict(diagnosis),
+        advice=[
+            {"advice": advice, "gain": _signed(gain_text(advice)), "command": command_for(diagnosis, advice.change)}
+            for advice in diagnosis.advice
+        ],
+        sections=sections,
+        figures=[figure for group in sections.values() for figure in group],
+        figures_json=_json({f.key: dataclasses.asdict(f) for group in sections.values() for f in group}),
+        diagnosis_json=_json(diagnosis.to_dict()),
+        provenance=provenance_tables(diagnosis),
+        budget=budget_text(diagnosis),
+        meanings=MEANINGS,
+        titles=TITLES,
+        order=CONSTRAINTS,
+        columns=COLUMNS,
+        methods=METHODS,
+        used_methods=[method for method in METHODS if any(row.method == method for row in rows)],
+        css=Markup(_template("page.css")),
+        script=Markup(_template("page.js")),
+        plotly=Markup(_plotly()),
+    )  # fmt: skip
+
+
+def split_sentence(sentence: str) -> tuple[str, str]:
+    """The first clause, which is set large, and what follows its semicolon or full stop.
+
+    >>> split_sentence("Data binds: 0.031 ± 0.006 nats; first pull the optimization lever.")
+    ('Data binds: 0.031 ± 0.006 nats', 'First pull the optimization lever.')
+    """
+    for mark in ("; ", ". "):
+        head, found, rest = sentence.partition(mark)
+        if found and len(head) > 12:
+            return head, rest[:1].upper() + rest[1:]
+    return sentence.removesuffix("."), ""
+
+
+def verdict(diagnosis: Diagnosis) -> str:
+    """``binds``, ``tie`` or ``nothing``."""
+    return {0: "nothing", 1: "binds"}.get(len(diagnosis.binding), "tie")
+
+
+def _column(texts: list[str]) -> list[str]:
+    """Numbers that line up at the decimal point in a proportional font with figures of one width."""
+    return [_signed(text.rstrip(" " + _FIGURE_SPACE)) for text in aligned(texts, _FIGURE_SPACE)]
+
+
+def _signed(text: str) -> str:
+    """Hyphens that are minus signs, as minus signs."""
+    return _MINUS_SIGN.sub(_MINUS, text)
+
+
+def _date(text: str) -> str:
+    try:
+        return datetime.fromisoformat(text).strftime("%-d %B %Y, %H:%M")
+    except ValueError:
+        return text
+
+
+def _json(data: Any) -> Markup:
+    """JSON that is safe inside a script element."""
+    text = json.dumps(data, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _point_loss(point: Point) -> str:
+    half = (point.high - point.low) / 2
+    return _signed(
+        shown_value(point.loss, half) + (f" {shown_interval(point.low, point.high)}" if half > 0 else "")
+    )
+
+
+def _both(effect: Effect) -> str:
+    return _signed(
+        f"95% {shown_interval(effect.low, effect.high)}, all seven together "
+        f"{shown_interval(effect.simultaneous_low, effect.simultaneous_high)}"
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.DictLoader({"page.html": _template("page.html")}),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        effect=lambda effect: _signed(shown_effect(effect)),
+        both=_both,
+        point_loss=_point_loss,
+        probability=shown_probability,
+        share=share,
+    )
+    return environment
+
+
+def _template(name: str) -> str:
+    return (files("sevenfold.diagnosis.report") / "template" / name).read_text("utf-8")
+
+
+def _plotly() -> str:
+    """plotly.js as the installed package ships it; a script element must not be closed inside it."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs()).replace("</script", "<\\/script")

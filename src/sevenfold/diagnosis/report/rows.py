@@ -1,0 +1,185 @@
+"""A diagnosis as texts: the seven rows, the advice and the facts that the terminal and the page both show.
+
+What is said is decided here once; how it looks is decided by ``table`` and ``page``. Knows no colours and no markup.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import Literal
+
+from sevenfold.diagnosis.result import CONSTRAINTS, Advice, Constraint, ConstraintName, Diagnosis, Effect, Method
+from sevenfold.diagnosis.showing import (
+    is_significant,
+    ranked_effect,
+    shown_effect,
+    shown_probability,
+    shown_value,
+)
+from sevenfold.units import SECONDS, show
+
+State = Literal["binding", "significant", "quiet", "missing"]
+NOTHING = "—"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One constraint, ready to be shown."""
+
+    constraint: Constraint
+    state: State
+    limit: str
+    usage: str
+    slack: str
+    shadow_price: str
+    headroom: str
+    worth: Effect | None  # what the row is ranked by
+    worth_text: str
+    relief: str  # what `worth` is the worth of: "doubled", "at the best setting", "if it were active"
+    p_best: str
+    command: str | None
+
+    @property
+    def name(self) -> ConstraintName:
+        return self.constraint.name
+
+    @property
+    def method(self) -> Method:
+        return self.constraint.method
+
+
+def rows_of(diagnosis: Diagnosis) -> list[Row]:
+    """The seven rows, in the order of the constraints."""
+    return [_row(diagnosis, diagnosis.constraints[name]) for name in CONSTRAINTS if name in diagnosis.constraints]
+
+
+def by_worth(rows: list[Row]) -> list[Row]:
+    """Rows with an effect first, largest first; the others in their own order."""
+    return sorted(rows, key=lambda row: (row.worth is None, -row.worth.value if row.worth else 0.0))
+
+
+def _row(diagnosis: Diagnosis, constraint: Constraint) -> Row:
+    worth = ranked_effect(constraint)
+    return Row(
+        constraint=constraint,
+        state=_state(diagnosis, constraint, worth),
+        limit=constraint.limit.text if constraint.limit else NOTHING,
+        usage=constraint.usage.text if constraint.usage else NOTHING,
+        slack=_slack(constraint),
+        shadow_price=shown_effect(constraint.shadow_price) if constraint.shadow_price else NOTHING,
+        headroom=shown_effect(constraint.headroom) if constraint.headroom else NOTHING,
+        worth=worth,
+        worth_text=shown_effect(worth) if worth else NOTHING,
+        relief=_relief(constraint, worth),
+        p_best=shown_probability(constraint.p_best) if constraint.p_best is not None else NOTHING,
+        command=command_for(diagnosis, constraint.change),
+    )
+
+
+def _state(diagnosis: Diagnosis, constraint: Constraint, worth: Effect | None) -> State:
+    if constraint.name in diagnosis.binding:
+        return "binding"
+    if worth is None:
+        return "missing"
+    return "significant" if is_significant(worth) and _counts(constraint) else "quiet"
+
+
+def _counts(constraint: Constraint) -> bool:
+    """A hard constraint with slack is worth nothing now, whatever its price would be."""
+    return constraint.active or constraint.kind == "lever"
+
+
+def _relief(constraint: Constraint, worth: Effect | None) -> str:
+    if worth is None:
+        return ""
+    if worth is constraint.headroom:
+        factor = constraint.headroom_factor
+        text = "at the best setting" if factor is None else f"at the bound, ×{factor:.2g}"
+    else:
+        text = "doubled"
+    return text if _counts(constraint) else f"{text}, if it were active"
+
+
+def _slack(constraint: Constraint) -> str:
+    if constraint.slack is None:
+        return NOTHING
+    if constraint.slack_share is None:
+        return constraint.slack.text
+    if constraint.slack_share == 0:
+        return "none"
+    return f"{constraint.slack.text} ({share(constraint.slack_share)})"
+
+
+def share(part: float) -> str:
+    """A share as a whole percentage, never rounded to all or nothing.
+
+    >>> share(0.664), share(0.99999), share(0.001), share(-0.2)
+    ('66%', '>99%', '<1%', '-20%')
+    """
+    return f"{100 * part:.0f}%" if part in (0, 1) or part < 0 else shown_probability(part)
+
+
+def command_for(diagnosis: Diagnosis, change: str | None) -> str | None:
+    """The command line that carries out a change; None for a model given in Python, where there is none.
+
+    A diagnosis that began with its own ``--set`` keeps the full command under provenance ``train_command``.
+    """
+    if change is None or not change.startswith("--"):
+        return None
+    base = diagnosis.provenance.get("train_command")
+    if not isinstance(base, str):
+        model = diagnosis.recipe.get("model")
+        if isinstance(model, dict) and str(model.get("name", "")).startswith("custom/"):
+            return None
+        base = f"sevenfold train {shlex.quote(diagnosis.recipe_name)}"
+    return f"{base} {change}"
+
+
+def gain_text(advice: Advice) -> str:
+    """``0.012 ± 0.004 nats; on the test split 0.010 ± 0.005``."""
+    text = f"{shown_effect(advice.gain)} {advice.gain.unit}"
+    return text if advice.test_gain is None else f"{text}; on the test split {shown_effect(advice.test_gain)}"
+
+
+def budget_text(diagnosis: Diagnosis) -> str:
+    """``64 runs (3 reused) in 2 min 51 s of 4 min; one baseline run takes 4.1 s``."""
+    budget = diagnosis.budget
+    reused = f" ({budget.num_reused} reused)" if budget.num_reused else ""
+    allowed = f" of {seconds(budget.seconds)}" if budget.seconds is not None else ""
+    noun = "run" if budget.num_runs == 1 else "runs"
+    return (
+        f"{budget.num_runs} {noun}{reused} in {seconds(budget.used_s)}{allowed}; "
+        f"one baseline run takes {seconds(budget.baseline_run_s)}"
+    )
+
+
+def seconds(value: float) -> str:
+    """A time to two digits, or minutes and seconds."""
+    return show(value, SECONDS, digits=2 if value < 10 else 3)
+
+
+def facts_of(diagnosis: Diagnosis) -> list[tuple[str, str]]:
+    """The baseline and the budget as (label, value), for the strip under the sentence."""
+    loss = diagnosis.baseline_loss
+    facts = [("validation loss", f"{shown_effect(loss)} {loss.unit}")]
+    if diagnosis.baseline_test_loss is not None:
+        facts.append(("test loss", shown_value(diagnosis.baseline_test_loss, (loss.high - loss.low) / 2)))
+    if diagnosis.baseline_accuracy is not None:
+        facts.append(("accuracy", accuracy(diagnosis.baseline_accuracy)))
+    facts.append(("stopped by", diagnosis.stopped_by))
+    budget = diagnosis.budget
+    reused = f", {budget.num_reused} reused" if budget.num_reused else ""
+    facts.append(("runs", f"{budget.num_runs}{reused}"))
+    allowed = f" of {seconds(budget.seconds)}" if budget.seconds is not None else ""
+    facts.append(("time", f"{seconds(budget.used_s)}{allowed}"))
+    return facts
+
+
+def accuracy(value: float) -> str:
+    """Whole percent; one decimal above 99%, where the errors are what counts.
+
+    >>> accuracy(0.9694), accuracy(0.9983), accuracy(1.0)
+    ('97%', '99.8%', '100%')
+    """
+    return f"{100 * value:.0f}%" if value < 0.99 or value == 1 else f"{100 * value:.1f}%"
