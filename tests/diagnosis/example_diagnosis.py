@@ -4,6 +4,8 @@ Numbers are drawn from plausible curves with a fixed seed, at the size of the di
 tests/diagnosis/example_diagnosis.py FOLDER`` writes each as JSON and as a page.
 """
 
+# ruff: noqa: E501 (tables of numbers read better with one record a line)
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """The verdicts that a report must tell well: data binds, a tie, nothing binds, trouble, extremes, hostile names."""
 
+# ruff: noqa: E501 (tables of numbers read better with one record a line)
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -31,31 +33,47 @@ def buy(name: ConstraintName, text: str, gain: Effect, change: str | None) -> Ad
 def data_binds() -> Diagnosis:
     return build(
         {
-            "data": DATA, "parameters": effect(0.0041, 0.0038), "optimization": OPTIMIZATION,
-            "architecture": effect(-0.0021, 0.0052), "compute": COMPUTE, "efficiency": effect(0.0079, 0.0049),
+            "data": DATA,
+            "parameters": effect(0.0041, 0.0038),
+            "optimization": OPTIMIZATION,
+            "architecture": effect(-0.0021, 0.0052),
+            "compute": COMPUTE,
+            "efficiency": effect(0.0079, 0.0049),
             "energy": effect(0.0081, 0.0052),
-        },  # fmt: skip
+        },
         sentence=f"Data binds: doubling the training set would lower validation loss by {shown_effect(DATA)} nats; "
         "first pull the optimization lever: --set optimizer.lr=0.002 --set optimizer.weight_decay=0.1 "
         f"({shown_effect(OPTIMIZATION)} nats, free).",
         binding=["data"],
-        p_best={"data": 0.962, "optimization": 0.031, "parameters": 0.0, "architecture": 0.0, "compute": 0.004,
-                "efficiency": 0.003, "energy": 0.0},  # fmt: skip
+        p_best={
+            "data": 0.962,
+            "optimization": 0.031,
+            "parameters": 0.0,
+            "architecture": 0.0,
+            "compute": 0.004,
+            "efficiency": 0.003,
+            "energy": 0.0,
+        },
         advice=[
             free(OPTIMIZATION, effect(0.0102, 0.0047), "--set optimizer.lr=0.002 --set optimizer.weight_decay=0.1"),
             buy("data", "Double the training set: 1,078 more labelled examples", DATA, None),
             buy("compute", "Train for 800 steps", COMPUTE, "--set steps=800"),
         ],
-    )  # fmt: skip
+    )
 
 
 def tie() -> Diagnosis:
     data, compute = effect(0.0182, 0.0072), effect(0.0164, 0.0058)
     return build(
         {
-            "data": data, "parameters": effect(0.0031, 0.0041), "optimization": effect(0.0052, 0.0058),
-            "architecture": None, "compute": compute, "efficiency": effect(0.0103, 0.0071), "energy": None,
-        },  # fmt: skip
+            "data": data,
+            "parameters": effect(0.0031, 0.0041),
+            "optimization": effect(0.0052, 0.0058),
+            "architecture": None,
+            "compute": compute,
+            "efficiency": effect(0.0103, 0.0071),
+            "energy": None,
+        },
         sentence="Data or compute binds, a tie within the noise: doubling the training set would lower validation loss by "
         f"{shown_effect(data)} nats, doubling the steps by {shown_effect(compute)} nats.",
         binding=["data", "compute"],
@@ -65,29 +83,49 @@ def tie() -> Diagnosis:
             buy("compute", "Train for 800 steps", compute, "--set steps=800"),
         ],
         warnings=["two rows are tied: more seeds there (--seeds 6) would tell them apart"],
-    )  # fmt: skip
+    )
 
 
 def nothing_binds() -> Diagnosis:
     small = effect(0.0008, 0.0021)
     return build(
-        {"data": small, "parameters": effect(0.0004, 0.0018), "optimization": effect(-0.0003, 0.0022),
-         "architecture": effect(-0.0121, 0.0061), "compute": effect(0.0006, 0.0019), "efficiency": effect(0.0009, 0.0028),
-         "energy": effect(0.0009, 0.0029)},  # fmt: skip
+        {
+            "data": small,
+            "parameters": effect(0.0004, 0.0018),
+            "optimization": effect(-0.0003, 0.0022),
+            "architecture": effect(-0.0121, 0.0061),
+            "compute": effect(0.0006, 0.0019),
+            "efficiency": effect(0.0009, 0.0028),
+            "energy": effect(0.0009, 0.0029),
+        },
         sentence="Nothing binds at this size: the recipe is at its floor; no change is worth 0.0012 nats (1% of the loss) "
         "beyond the noise.",
         binding=[],
-        p_best={"data": 0.27, "parameters": 0.18, "optimization": 0.11, "architecture": 0.0, "compute": 0.2,
-                "efficiency": 0.13, "energy": 0.11},  # fmt: skip
+        p_best={
+            "data": 0.27,
+            "parameters": 0.18,
+            "optimization": 0.11,
+            "architecture": 0.0,
+            "compute": 0.2,
+            "efficiency": 0.13,
+            "energy": 0.11,
+        },
         advice=[],
-    )  # fmt: skip
+    )
 
 
 def troubled() -> Diagnosis:
     """A person's own model: levers that cannot be pulled, a probe that failed, a budget that ran out."""
     base = build(
-        {"data": DATA, "parameters": None, "optimization": effect(0.0071, 0.0102), "architecture": None, "compute": None,
-         "efficiency": None, "energy": None},  # fmt: skip
+        {
+            "data": DATA,
+            "parameters": None,
+            "optimization": effect(0.0071, 0.0102),
+            "architecture": None,
+            "compute": None,
+            "efficiency": None,
+            "energy": None,
+        },
         sentence=f"Data binds as far as was reached: doubling the training set would lower validation loss by "
         f"{shown_effect(DATA)} nats; 2 rows were not reached within the budget of 1 min.",
         binding=["data"],
@@ -98,13 +136,18 @@ def troubled() -> Diagnosis:
         baseline_accuracy=None,
         baseline_test_loss=None,
         budget=Budget(
-            seconds=60.0, used_s=63.2, num_runs=11, num_reused=0, baseline_run_s=5.2, not_reached=["compute: 800 steps", "energy"]
+            seconds=60.0,
+            used_s=63.2,
+            num_runs=11,
+            num_reused=0,
+            baseline_run_s=5.2,
+            not_reached=["compute: 800 steps", "energy"],
         ),
         warnings=[
             "the learning-rate probe optimizer.lr=0.064 diverged (loss became NaN at step 12) and was left out",
             "only 2 of 3 seeds finished for data.fraction=0.25",
         ],
-    )  # fmt: skip
+    )
     rows: dict[ConstraintName, Constraint] = dict(base.constraints)
 
     def change(name: ConstraintName, **changes: object) -> None:
@@ -112,7 +155,12 @@ def troubled() -> Diagnosis:
             **{**dict(rows[name]), "points": [], "fit": None, "evidence": [], "change": None, **changes}
         )
 
-    change("parameters", method="unavailable", why="the model takes no width: give it a callable with a width argument", active=False)  # fmt: skip
+    change(
+        "parameters",
+        method="unavailable",
+        why="the model takes no width: give it a callable with a width argument",
+        active=False,
+    )
     change(
         "architecture",
         method="unavailable",
@@ -120,7 +168,12 @@ def troubled() -> Diagnosis:
         active=False,
     )
     change("compute", method="not reached", why="the budget of 1 min ran out before twice the steps")
-    change("efficiency", method="failed", why="the calibration of this machine failed: no memory left for a 4096 × 4096 product", headroom_factor=None)  # fmt: skip
+    change(
+        "efficiency",
+        method="failed",
+        why="the calibration of this machine failed: no memory left for a 4096 × 4096 product",
+        headroom_factor=None,
+    )
     change("energy", method="not reached", why="the budget of 1 min ran out")
     failed = rows["optimization"].points[-1].model_copy(update={"failed": "the loss became NaN at step 12"})
     rows["optimization"] = rows["optimization"].model_copy(
@@ -138,13 +191,26 @@ def huge() -> Diagnosis:
 
 
 def _scaled(scale: float, loss: float, name: str) -> Diagnosis:
-    data, lever = effect(2.27 * scale, 0.61 * scale), Effect(
-        value=118 * scale, low=60 * scale, high=310 * scale, simultaneous_low=40 * scale, simultaneous_high=360 * scale
-    )  # fmt: skip
+    data, lever = (
+        effect(2.27 * scale, 0.61 * scale),
+        Effect(
+            value=118 * scale,
+            low=60 * scale,
+            high=310 * scale,
+            simultaneous_low=40 * scale,
+            simultaneous_high=360 * scale,
+        ),
+    )
     return build(
-        {"data": data, "parameters": effect(0.4 * scale, 0.3 * scale), "optimization": lever,
-         "architecture": effect(-0.2 * scale, 0.5 * scale), "compute": effect(0.01 * scale, 0.004 * scale),
-         "efficiency": None, "energy": None},  # fmt: skip
+        {
+            "data": data,
+            "parameters": effect(0.4 * scale, 0.3 * scale),
+            "optimization": lever,
+            "architecture": effect(-0.2 * scale, 0.5 * scale),
+            "compute": effect(0.01 * scale, 0.004 * scale),
+            "efficiency": None,
+            "energy": None,
+        },
         sentence=f"Optimization binds: the best setting found would lower validation loss by {shown_effect(lever)} nats.",
         binding=["optimization"],
         p_best={"optimization": 1.0, "data": 0.0, "parameters": 0.0, "architecture": 0.0, "compute": 0.0},
@@ -152,7 +218,7 @@ def _scaled(scale: float, loss: float, name: str) -> Diagnosis:
         loss=loss,
         noise=0.05 * loss,
         recipe_name=name,
-    )  # fmt: skip
+    )
 
 
 HOSTILE = "<script>alert(1)</script>\"'&-日本語-Ünïcödé-" + "long-name-" * 12
@@ -173,7 +239,7 @@ def hostile() -> Diagnosis:
             "provenance": {HOSTILE: {text: text}},
             "advice": [base.advice[0].model_copy(update={"text": text, "change": f"--set data.name='{text}'"})],
         }
-    )  # fmt: skip
+    )
 
 
 ALL: dict[str, Callable[[], Diagnosis]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sevenfold.diagnosis.report.figures.effects import scale_for
 from sevenfold.diagnosis.report.figures.scaling import NAMES, fitted_lever, sweeps_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HARD, LEVER, ACCENT, INK, MUTED, GRID = "#2f5fd0", "#0d8a6a", "#c2500f", "#171b21", "#59636f", "#e2e6ea"
-_STYLE = {
+_STYLE: Any = {
     "font.family": "sans-serif", "font.size": 11, "text.color": INK, "axes.labelcolor": MUTED, "xtick.color": MUTED,
     "ytick.color": INK, "axes.edgecolor": GRID, "axes.spines.top": False, "axes.spines.right": False,
     "xtick.major.size": 0, "ytick.major.size": 0, "axes.grid": True, "grid.color": GRID, "axes.axisbelow": True,
@@ -102,7 +102,8 @@ def _legend(figure: Figure, diagnosis: Diagnosis) -> None:
             Patch(color=LEVER, label="free"), Patch(color=HARD, label="buy"),
             Line2D([], [], color=INK, linewidth=3, label="95%"),
             Line2D([], [], color=INK, linewidth=1, marker="|", alpha=0.75, label="all seven together"),
-            Line2D([], [], color=ACCENT, linewidth=1.2, linestyle=(0, (4, 3)), label=f"smallest that counts, {diagnosis.min_effect:.2g}"),
+            Line2D([], [], color=ACCENT, linewidth=1.2, linestyle=(0, (4, 3)),
+                   label=f"smallest that counts, {diagnosis.min_effect:.2g}"),
         ],
         loc="outside upper left", ncols=5, frameon=False, fontsize=10, handlelength=1.6, columnspacing=1.4,
     )  # fmt: skip
@@ -111,6 +112,7 @@ def _legend(figure: Figure, diagnosis: Diagnosis) -> None:
 def fits_picture(diagnosis: Diagnosis) -> Figure | None:
     """Every sweep with its law and band, up to four in two columns."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     sweeps = [
         (constraint, lever, points)
@@ -120,8 +122,7 @@ def fits_picture(diagnosis: Diagnosis) -> Figure | None:
     if not sweeps:
         return None
     columns, lines = min(2, len(sweeps)), math.ceil(len(sweeps) / 2)
-    figure = Figure(figsize=(4.6 * columns, 3.2 * lines), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr]
+    figure = Figure(figsize=(4.6 * columns, 3.2 * lines), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
     for number, (constraint, lever, points) in enumerate(sweeps):
         axes = figure.add_subplot(lines, columns, number + 1)
         _draw_sweep(axes, diagnosis, constraint, lever, points)
@@ -144,8 +145,8 @@ def _draw_sweep(axes: Axes, diagnosis: Diagnosis, constraint: Constraint, lever:
     baseline = set(diagnosis.baseline_runs)
     rings = [point for point in points if point.runs and set(point.runs) <= baseline and point.x is not None]
     axes.plot(
-        [p.x for p in rings if p.x is not None], [p.loss for p in rings], "o", color="white", markeredgecolor=colour,
-        markeredgewidth=2, markersize=9, zorder=5,
+        [p.x for p in rings if p.x is not None], [p.loss for p in rings], "o", color="white",
+        markeredgecolor=colour, markeredgewidth=2, markersize=9, zorder=5,
     )  # fmt: skip
     if ticks[0] > 0 and ticks[-1] >= 3 * ticks[0]:
         axes.set_xscale("log")

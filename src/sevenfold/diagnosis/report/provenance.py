@@ -76,7 +76,7 @@ def _entries(values: Mapping[str, object], prefix: str = "", *, dotted: bool = F
             entries += _entries(value, f"{name}." if dotted else f"{name} ", dotted=dotted)
         elif value is not None and value != "":
             label = name if dotted else _label(name)
-            entries.append(Entry(label, _value(str(key), value), key.endswith("sha256") or key.endswith("_id")))
+            entries.append(Entry(label, _value(str(key), value), key.endswith(("sha256", "_id"))))
     return entries
 
 
@@ -97,7 +97,9 @@ def _value(key: str, value: object) -> str:
         for ending, unit in _UNITS:
             if key.endswith(ending):
                 return show(float(value), unit)
-        return f"{value:,}" if isinstance(value, int) and value >= 10_000 else f"{value:g}" if isinstance(value, float) else str(value)  # fmt: skip
+        if isinstance(value, float):
+            return f"{value:g}"
+        return f"{value:,}" if value >= 10_000 else str(value)
     if isinstance(value, (list, tuple)):
         return ", ".join(_value(key, item) for item in value)
     return str(value)

@@ -1,6 +1,6 @@
 """A diagnosis as texts: the seven rows, the advice and the facts that the terminal and the page both show.
 
-What is said is decided here once; how it looks is decided by ``table`` and ``page``. Knows no colours and no markup.
+What is said is decided here once; how it looks is decided by ``table`` and ``page``. Knows no colours, no markup.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The report in a terminal: the sentence, the seven rows, what to do, what it took.
 
-The table takes the fullest of its layouts that fits: everything at about 110 columns, bare amounts at 100, slack as a
-share at 80. Colours come from rich, which respects ``NO_COLOR``; a terminal without Unicode gets plain letters.
+The table takes the fullest of its layouts that fits: everything at about 120 columns, bare amounts at 100, slack as
+a share at 80. Colours come from rich, which respects ``NO_COLOR``; a terminal without Unicode gets plain letters.
 ``python -m sevenfold.diagnosis.report.table report.json`` shows one.
 """
 
@@ -20,14 +20,14 @@ from rich.text import Text
 
 from sevenfold.diagnosis.report.glossary import METHODS, SHORT_TITLES
 from sevenfold.diagnosis.report.rows import Row, budget_text, command_for, gain_text, rows_of, share
-from sevenfold.diagnosis.result import Diagnosis
+from sevenfold.diagnosis.result import Diagnosis, Method
 from sevenfold.diagnosis.showing import aligned
 
 _STYLES = {"binding": "bold", "significant": "", "quiet": "dim", "missing": "dim"}
 _KINDS = {"hard": ("buy", "blue"), "lever": ("free", "green")}
 _PLAIN_LETTERS = str.maketrans(
-    {"±": "+/-", "×": "x", "—": "-", "–": "-", "…": "...", "●": "*", "◐": "~", "◇": "o", "✕": "x", "½": "1/2", "¼": "1/4",
-     "²": "2", "₀": "0", "▸": ">", "⁻": "-", **{letter: str(digit) for digit, letter in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}}
+    {"±": "+/-", "×": "x", "—": "-", "–": "-", "…": "...", "●": "*", "◐": "~", "◇": "o", "✕": "x", "▸": ">",
+     "½": "1/2", "¼": "1/4", "²": "2", "₀": "0", "⁻": "-", **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True))}
 )  # fmt: skip
 
 
@@ -140,7 +140,8 @@ def _legend(rows: list[Row], plain: bool) -> list[RenderableType]:
     lines = [
         "worth: the fall in validation loss if an amount (buy) is doubled, or a lever (free) is at its best setting"
     ]
-    used = [method for method in ("predicted", "modelled") if any(row.method == method for row in rows)]
+    explained: tuple[Method, ...] = ("predicted", "modelled")
+    used = [method for method in explained if any(row.method == method for row in rows)]
     lines += [f"{METHODS[method].bounds} {method}: {METHODS[method].measured_by}" for method in used]
     return [_item(line, plain, indent=2, style="dim") for line in lines]
 

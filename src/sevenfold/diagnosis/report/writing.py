@@ -1,4 +1,4 @@
-"""Writing a report's files: whole or not at all (temporary file, fsync, rename), and one clear line when it fails."""
+"""Writing a report's files: whole or not at all (temporary file, fsync, rename), one clear line when it fails."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sevenfold.diagnosis.report.figures._figure import Figure, axis, layout, safe, shown
+from sevenfold.diagnosis.report.figures._figure import Figure, axis, category_axis, layout, safe, shown
 from sevenfold.diagnosis.report.figures.scaling import NAMES, sweeps_of
 from sevenfold.diagnosis.result import CONSTRAINTS, Constraint, Diagnosis, Point
 
@@ -55,8 +55,7 @@ def _figure(diagnosis: Diagnosis, constraint: Constraint, points: list[Point]) -
         ],
         layout=layout(
             xaxis=axis(f"validation loss, {safe(base.unit)}", nticks=5, exponentformat="power"),
-            yaxis=axis(type="category", categoryorder="array", categoryarray=names, tickmode="array", tickvals=names,
-                       range=[len(names) - 0.5, -0.5], showgrid=False),
+            yaxis=category_axis(names),
             shapes=[{"type": "rect", "x0": base.low, "x1": base.high, "yref": "paper", "y0": 0, "y1": 1,
                      "fillcolor": "@ink/0.07", "line": {"width": 0}, "layer": "below"}],
         ),
