@@ -27,8 +27,8 @@ from sevenfold.diagnosis.report.figures import (
 )
 from sevenfold.diagnosis.report.glossary import COLUMNS, MEANINGS, METHODS
 from sevenfold.diagnosis.report.provenance import provenance_tables
-from sevenfold.diagnosis.report.rows import budget_text, command_for, facts_of, gain_text, rows_of, share
-from sevenfold.diagnosis.result import CONSTRAINTS, TITLES, Diagnosis, Effect, Point
+from sevenfold.diagnosis.report.rows import advice_parts, budget_text, command_for, facts_of, rows_of, share
+from sevenfold.diagnosis.result import CONSTRAINTS, TITLES, Advice, Diagnosis, Effect, Point
 from sevenfold.diagnosis.showing import aligned, shown_effect, shown_interval, shown_probability, shown_value
 
 _FIGURE_SPACE = "\u2007"  # as wide as a digit
@@ -55,10 +55,7 @@ def page(diagnosis: Diagnosis) -> str:
         prices=_column([row.shadow_price for row in rows]),
         headrooms=_column([row.headroom for row in rows]),
         verdict=verdict(diagnosis),
-        advice=[
-            {"advice": advice, "gain": _signed(gain_text(advice)), "command": command_for(diagnosis, advice.change)}
-            for advice in diagnosis.advice
-        ],
+        advice=[_advice(diagnosis, advice) for advice in diagnosis.advice],
         sections=sections,
         figures=[figure for group in sections.values() for figure in group],
         figures_json=_json({f.key: dataclasses.asdict(f) for group in sections.values() for f in group}),
@@ -75,6 +72,12 @@ def page(diagnosis: Diagnosis) -> str:
         script=Markup(_template("page.js")),
         plotly=Markup(_plotly()),
     )  # fmt: skip
+
+
+def _advice(diagnosis: Diagnosis, advice: Advice) -> dict[str, Any]:
+    what, gain = advice_parts(advice)
+    command = command_for(diagnosis, advice.change)
+    return {"advice": advice, "what": what, "gain": _signed(gain), "command": command}
 
 
 def split_sentence(sentence: str) -> tuple[str, str]:

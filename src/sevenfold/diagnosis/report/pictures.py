@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sevenfold.diagnosis.report.figures.effects import scale_for
-from sevenfold.diagnosis.report.figures.scaling import NAMES, fitted_lever, sweeps_of
 from sevenfold.diagnosis.report.glossary import SHORT_TITLES
 from sevenfold.diagnosis.report.rows import Row, by_worth, rows_of
-from sevenfold.diagnosis.result import CONSTRAINTS, Constraint, Diagnosis, Fit, Point
+from sevenfold.diagnosis.report.sweeps import Sweep, sweeps_of
+from sevenfold.diagnosis.result import Diagnosis, Fit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,7 +99,7 @@ def _legend(figure: Figure, diagnosis: Diagnosis) -> None:
 
     figure.legend(
         handles=[
-            Patch(color=LEVER, label="free"), Patch(color=HARD, label="buy"),
+            Patch(color=LEVER, label="lever"), Patch(color=HARD, label="hard limit"),
             Line2D([], [], color=INK, linewidth=3, label="95%"),
             Line2D([], [], color=INK, linewidth=1, marker="|", alpha=0.75, label="all seven together"),
             Line2D([], [], color=ACCENT, linewidth=1.2, linestyle=(0, (4, 3)),
@@ -114,38 +114,31 @@ def fits_picture(diagnosis: Diagnosis) -> Figure | None:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    sweeps = [
-        (constraint, lever, points)
-        for constraint in (diagnosis.constraints[name] for name in CONSTRAINTS)
-        for lever, points in sweeps_of(constraint).items()
-    ][:4]
+    sweeps = sorted(sweeps_of(diagnosis), key=lambda sweep: sweep.fit is None)[:4]
     if not sweeps:
         return None
     columns, lines = min(2, len(sweeps)), math.ceil(len(sweeps) / 2)
     figure = Figure(figsize=(4.6 * columns, 3.2 * lines), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
-    for number, (constraint, lever, points) in enumerate(sweeps):
-        axes = figure.add_subplot(lines, columns, number + 1)
-        _draw_sweep(axes, diagnosis, constraint, lever, points)
+    for number, sweep in enumerate(sweeps):
+        _draw_sweep(figure.add_subplot(lines, columns, number + 1), sweep, diagnosis.baseline_loss.unit)
     return figure
 
 
-def _draw_sweep(axes: Axes, diagnosis: Diagnosis, constraint: Constraint, lever: str, points: list[Point]) -> None:
-    colour = HARD if constraint.kind == "hard" else LEVER
-    xs = [point.x for point in points if point.x is not None]
-    fit = constraint.fit if lever == fitted_lever(constraint) else None
+def _draw_sweep(axes: Axes, sweep: Sweep, unit: str) -> None:
+    colour = HARD if sweep.constraint.kind == "hard" else LEVER
+    points, xs = [dot.point for dot in sweep.dots], [dot.x for dot in sweep.dots]
     ticks = sorted(set(xs))
-    if fit is not None:
-        _draw_law(axes, fit, max(xs), colour)
-        ticks += [max(fit.x)] if max(fit.x) > 1.01 * max(xs) else []
+    if sweep.fit is not None:
+        _draw_law(axes, sweep.fit, max(xs), colour)
+        ticks += [max(sweep.fit.x)] if max(sweep.fit.x) > 1.01 * max(xs) else []
     ys = [point.loss for point in points]
     errors = [[p.loss - p.low for p in points], [p.high - p.loss for p in points]]
     axes.errorbar(xs, ys, yerr=errors, fmt="o", color=colour, markersize=6, elinewidth=1.5, capsize=3)
-    if fit is None:
+    if sweep.fit is None:
         axes.plot(xs, ys, color=colour, alpha=0.5, linewidth=1.4)
-    baseline = set(diagnosis.baseline_runs)
-    rings = [point for point in points if point.runs and set(point.runs) <= baseline and point.x is not None]
+    rings = [dot for dot in sweep.dots if dot.is_baseline]
     axes.plot(
-        [p.x for p in rings if p.x is not None], [p.loss for p in rings], "o", color="white",
+        [dot.x for dot in rings], [dot.point.loss for dot in rings], "o", color="white",
         markeredgecolor=colour, markeredgewidth=2, markersize=9, zorder=5,
     )  # fmt: skip
     if ticks[0] > 0 and ticks[-1] >= 3 * ticks[0]:
@@ -153,9 +146,10 @@ def _draw_sweep(axes: Axes, diagnosis: Diagnosis, constraint: Constraint, lever:
     axes.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_title(
-        f"{SHORT_TITLES[constraint.name]}: {NAMES.get(lever, lever)}", loc="left", fontsize=11, fontweight="bold"
+        f"{SHORT_TITLES[sweep.constraint.name]}: {sweep.title}", loc="left", fontsize=11, fontweight="bold"
     )
-    axes.set_ylabel(f"validation loss, {diagnosis.baseline_loss.unit}")
+    axes.set_xlabel(sweep.x_label)
+    axes.set_ylabel(f"validation loss, {unit}")
 
 
 def _draw_law(axes: Axes, fit: Fit, last_run: float, colour: str) -> None:

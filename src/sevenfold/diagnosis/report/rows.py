@@ -136,10 +136,16 @@ def command_for(diagnosis: Diagnosis, change: str | None) -> str | None:
     return f"{base} {change}"
 
 
-def gain_text(advice: Advice) -> str:
-    """``0.012 ± 0.004 nats; on the test split 0.010 ± 0.005``."""
-    text = f"{shown_effect(advice.gain)} {advice.gain.unit}"
-    return text if advice.test_gain is None else f"{text}; on the test split {shown_effect(advice.test_gain)}"
+def advice_parts(advice: Advice) -> tuple[str, str]:
+    """What to do, and what it brings: an advice's text says both, ``do this: 0.012 ± 0.004 nats lower``."""
+    shown = shown_effect(advice.gain)
+    what, found, gain = advice.text.partition(f": {shown}")
+    gain = f"{shown}{gain}" if found else f"{shown} {advice.gain.unit} lower"
+    if advice.test_gain is not None:
+        gain += f"; on the test split {shown_effect(advice.test_gain)}"
+    if what.startswith("--set "):
+        what = "set " + what.removeprefix("--set ").replace(" --set ", " and ")
+    return what[:1].upper() + what[1:], gain
 
 
 def budget_text(diagnosis: Diagnosis) -> str:

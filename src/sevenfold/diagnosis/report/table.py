@@ -19,12 +19,12 @@ from rich.table import Table
 from rich.text import Text
 
 from sevenfold.diagnosis.report.glossary import METHODS, SHORT_TITLES
-from sevenfold.diagnosis.report.rows import Row, budget_text, command_for, gain_text, rows_of, share
+from sevenfold.diagnosis.report.rows import NOTHING, Row, advice_parts, budget_text, command_for, rows_of, share
 from sevenfold.diagnosis.result import Diagnosis, Method
 from sevenfold.diagnosis.showing import aligned
 
 _STYLES = {"binding": "bold", "significant": "", "quiet": "dim", "missing": "dim"}
-_KINDS = {"hard": ("buy", "blue"), "lever": ("free", "green")}
+_KINDS = {"hard": ("hard", "blue"), "lever": ("lever", "green")}
 _PLAIN_LETTERS = str.maketrans(
     {"±": "+/-", "×": "x", "—": "-", "–": "-", "…": "...", "●": "*", "◐": "~", "◇": "o", "✕": "x", "▸": ">",
      "½": "1/2", "¼": "1/4", "²": "2", "₀": "0", "⁻": "-", **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True))}
@@ -36,6 +36,7 @@ class Layout:
     """Which amounts a table shows, and how fully."""
 
     amounts: bool = True  # limit and usage
+    settings: bool = True  # what stands in for the amounts of levers that have none
     usage_unit: bool = True  # the usage's unit, where it is the limit's
     slack_amount: bool = True  # the slack's amount beside its share
     method_name: bool = True
@@ -44,9 +45,10 @@ class Layout:
 
 _LAYOUTS = (
     Layout(),
-    Layout(slack_amount=False),
-    Layout(slack_amount=False, usage_unit=False),
-    Layout(slack_amount=False, usage_unit=False, gap=1),
+    Layout(settings=False),
+    Layout(settings=False, slack_amount=False),
+    Layout(settings=False, slack_amount=False, usage_unit=False),
+    Layout(settings=False, slack_amount=False, usage_unit=False, gap=1),
     Layout(amounts=False),
     Layout(amounts=False, slack_amount=False),
     Layout(amounts=False, slack_amount=False, method_name=False, gap=1),
@@ -123,6 +125,8 @@ def _amounts(row: Row, layout: Layout) -> list[str]:
     if not layout.amounts:
         return [slack]
     usage, limit = row.constraint.usage, row.constraint.limit
+    if not layout.settings and row.name in ("optimization", "architecture"):
+        return [NOTHING, NOTHING, slack]
     text = row.usage
     if (
         not layout.usage_unit
@@ -137,9 +141,7 @@ def _amounts(row: Row, layout: Layout) -> list[str]:
 
 def _legend(rows: list[Row], plain: bool) -> list[RenderableType]:
     """What the marks mean; the ones without a number are explained row by row."""
-    lines = [
-        "worth: the fall in validation loss if an amount (buy) is doubled, or a lever (free) is at its best setting"
-    ]
+    lines = ["worth: the fall in validation loss if an amount is doubled, or a lever is at its best setting"]
     explained: tuple[Method, ...] = ("predicted", "modelled")
     used = [method for method in explained if any(row.method == method for row in rows)]
     lines += [f"{METHODS[method].bounds} {method}: {METHODS[method].measured_by}" for method in used]
@@ -162,8 +164,9 @@ def _advice(diagnosis: Diagnosis, plain: bool) -> list[RenderableType]:
         grid.add_column(overflow="fold")
     for number, advice in enumerate(diagnosis.advice, 1):
         command = command_for(diagnosis, advice.change) or advice.change
+        what, gain = advice_parts(advice)
         says = Text.assemble(
-            _text(advice.text, plain), ": ", _text(gain_text(advice), plain, "bold"), "\n" if command else "",
+            _text(what, plain), ": ", _text(gain, plain, "bold"), "\n" if command else "",
             _text(command or "", plain, "cyan"),
         )  # fmt: skip
         grid.add_row(f"{number}.", Text(advice.kind, style="green" if advice.kind == "free" else "blue"), says)

@@ -36,8 +36,8 @@ def effects_figure(diagnosis: Diagnosis) -> Figure | None:
     return Figure(
         key="effects",
         title="What each constraint is worth",
-        caption="Fall in validation loss if an amount is doubled (buy) or a lever is set to the best known setting "
-        "(free)." + (" Signed logarithmic axis." if scale else ""),
+        caption="Fall in validation loss if an amount is doubled or a lever is at its best known setting."
+        + (" Signed logarithmic axis." if scale else ""),
         height=86 + 52 * len(rows),
         data=_traces(shown_rows, place),
         layout=layout(

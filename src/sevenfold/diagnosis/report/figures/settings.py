@@ -1,71 +1,107 @@
-"""Settings that form no curve (alternatives, single values of a knob): loss of each beside the baseline's."""
+"""Settings that form no curve (alternatives, single values of a knob): loss of each beside the recipe's own."""
 
 from __future__ import annotations
 
-from sevenfold.diagnosis.report.figures._figure import Figure, axis, category_axis, layout, safe, shown
-from sevenfold.diagnosis.report.figures.scaling import NAMES, sweeps_of
+from typing import NamedTuple
+
+from sevenfold.diagnosis.report.figures._figure import Figure, Trace, axis, category_axis, layout, safe, shown
+from sevenfold.diagnosis.report.sweeps import HALF, is_own, left_over, lever_title
 from sevenfold.diagnosis.result import CONSTRAINTS, Constraint, Diagnosis, Point
 
 
-def singles_of(constraint: Constraint, baseline: set[str]) -> list[Point]:
-    """Points that ran, belong to no sweep, and are not the baseline itself."""
-    sweeps = sweeps_of(constraint)
-    return [
-        point
-        for point in constraint.points
-        if point.failed is None and point.lever not in sweeps and not (point.runs and set(point.runs) <= baseline)
-    ]
+class _Bar(NamedTuple):
+    name: str
+    loss: float
+    low: float
+    high: float
 
 
 def settings_figures(diagnosis: Diagnosis) -> list[Figure]:
-    """One chart for each constraint that tried such settings."""
-    baseline = set(diagnosis.baseline_runs)
-    groups = [(c, singles_of(c, baseline)) for c in (diagnosis.constraints[name] for name in CONSTRAINTS)]
-    return [_figure(diagnosis, constraint, points) for constraint, points in groups if points]
+    """One chart for each constraint that tried such settings, and one more for those at half the steps."""
+    figures = []
+    for constraint in (diagnosis.constraints[name] for name in CONSTRAINTS):
+        points = left_over(diagnosis, constraint)
+        for at_half in (False, True):
+            group = [point for point in points if point.lever.endswith(HALF) == at_half]
+            if group:
+                figures.append(_figure(diagnosis, constraint, group, at_half))
+    return figures
 
 
-def _figure(diagnosis: Diagnosis, constraint: Constraint, points: list[Point]) -> Figure:
-    ordered = sorted(points, key=lambda point: point.loss)
-    base = diagnosis.baseline_loss
-    names = ["<b>baseline</b>", *(_label(point) for point in ordered)]
-    losses = [base.value, *(point.loss for point in ordered)]
-    lows = [base.low, *(point.low for point in ordered)]
-    highs = [base.high, *(point.high for point in ordered)]
+def _figure(diagnosis: Diagnosis, constraint: Constraint, points: list[Point], at_half: bool) -> Figure:
+    own = _own(diagnosis, constraint, at_half)
+    bars = [own] if own else []
+    bars += _named(sorted(points, key=lambda point: point.loss))
     colour = "@hard" if constraint.kind == "hard" else "@lever"
     ratios = any(point.macs_ratio is not None for point in points)
+    where = f", at {HALF}" if at_half else ""
     return Figure(
-        key=f"settings-{constraint.name}",
-        title=f"{constraint.title}: {'alternatives' if ratios else 'other settings'}",
-        caption="Mean and 95% interval over seeds; the stripe is the baseline's interval."
-        + (" Each alternative's multiply-accumulates and step time beside the baseline's." if ratios else ""),
-        height=max(300, 110 + 44 * len(names)),
-        data=[
-            {
-                "type": "scatter", "mode": "markers", "x": losses, "y": names,
-                "marker": {"color": ["@surface", *[colour] * len(ordered)], "size": [12, *[9] * len(ordered)],
-                           "line": {"color": colour, "width": 2.4}},
-                "error_x": {
-                    "type": "data", "symmetric": False, "thickness": 1.6, "width": 4, "color": colour,
-                    "array": [h - v for h, v in zip(highs, losses, strict=True)],
-                    "arrayminus": [v - a for a, v in zip(lows, losses, strict=True)],
-                },
-                "customdata": [shown(v, a, b) for v, a, b in zip(losses, lows, highs, strict=True)],
-                "hovertemplate": "%{y}<br>loss %{customdata}<extra></extra>",
-            }
-        ],
+        key=f"settings-{constraint.name}{'-half' if at_half else ''}",
+        title=f"{constraint.title}: {'alternatives' if ratios else 'other settings'}{where}",
+        caption="Mean and 95% interval over seeds; the stripe is the recipe's own."
+        + (" Multiply-accumulates and step time are beside the recipe's." if ratios else ""),
+        height=max(300, 90 + 40 * len(bars)),
+        data=[_dots(bars, colour, own is not None)],
         layout=layout(
-            xaxis=axis(f"validation loss, {safe(base.unit)}", nticks=5, exponentformat="power"),
-            yaxis=category_axis(names),
-            shapes=[{"type": "rect", "x0": base.low, "x1": base.high, "yref": "paper", "y0": 0, "y1": 1,
-                     "fillcolor": "@ink/0.07", "line": {"width": 0}, "layer": "below"}],
+            xaxis=axis(f"validation loss, {safe(diagnosis.baseline_loss.unit)}", nticks=5, exponentformat="power"),
+            yaxis=category_axis([bar.name for bar in bars]),
+            shapes=[_stripe(own)] if own else [],
         ),
-    )  # fmt: skip
+    )
+
+
+def _own(diagnosis: Diagnosis, constraint: Constraint, at_half: bool) -> _Bar | None:
+    """The recipe itself at the length of the others, where it was run at that length."""
+    if not at_half:
+        loss = diagnosis.baseline_loss
+        return _Bar("<b>the recipe</b>", loss.value, loss.low, loss.high)
+    halves = (p for p in constraint.points if p.lever.endswith(HALF) and p.failed is None and is_own(diagnosis, p))
+    point = next(halves, None)
+    return _Bar("<b>the recipe</b>", point.loss, point.low, point.high) if point else None
+
+
+def _named(points: list[Point]) -> list[_Bar]:
+    """Each with a name of its own: the same setting may have been run on other seeds too."""
+    bars: list[_Bar] = []
+    for point in points:
+        name = _label(point)
+        taken = [bar.name for bar in bars]
+        if name in taken:
+            name += f", {point.num_runs} other seeds"
+        while name in taken:
+            name += "\u200b"  # a third time: told apart by plotly, not by the eye
+        bars.append(_Bar(name, point.loss, point.low, point.high))
+    return bars
+
+
+def _dots(bars: list[_Bar], colour: str, has_own: bool) -> Trace:
+    rest = len(bars) - has_own
+    return {
+        "type": "scatter", "mode": "markers", "x": [bar.loss for bar in bars], "y": [bar.name for bar in bars],
+        "marker": {
+            "color": ["@surface"] * has_own + [colour] * rest, "size": [12] * has_own + [9] * rest,
+            "line": {"color": colour, "width": 2.4}, "opacity": 1,
+        },
+        "error_x": {
+            "type": "data", "symmetric": False, "thickness": 1.6, "width": 4, "color": colour,
+            "array": [bar.high - bar.loss for bar in bars], "arrayminus": [bar.loss - bar.low for bar in bars],
+        },
+        "customdata": [shown(bar.loss, bar.low, bar.high) for bar in bars],
+        "hovertemplate": "%{y}<br>loss %{customdata}<extra></extra>",
+    }  # fmt: skip
+
+
+def _stripe(own: _Bar) -> dict[str, object]:
+    return {
+        "type": "rect", "x0": own.low, "x1": own.high, "yref": "paper", "y0": 0, "y1": 1,
+        "fillcolor": "@ink/0.07", "line": {"width": 0}, "layer": "below",
+    }  # fmt: skip
 
 
 def _label(point: Point) -> str:
-    name = safe(
-        point.setting if point.lever == "model" else f"{NAMES.get(point.lever, point.lever)} {point.setting}", 34
-    )
+    is_whole = point.lever in ("model", "several")
+    title = lever_title(point.lever).removesuffix(f" at {HALF}")
+    name = safe(point.setting if is_whole else f"{title} {point.setting}", 30)
     ratios = [
         f"{ratio:.2g}× {what}"
         for ratio, what in ((point.macs_ratio, "MACs"), (point.time_ratio, "time"))
