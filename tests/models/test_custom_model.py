@@ -127,6 +127,23 @@ def test_a_failing_function_is_told_with_its_error():
         registered(lambda width=4: width).build()
 
 
+def test_a_function_is_called_once_a_build_and_need_not_work_on_meta():
+    sums = []
+
+    def counts_itself(width=4):
+        module = MyNet(width)
+        sums.append(module.net[1].weight.sum().item())  # impossible on the meta device
+        return module
+
+    registered(counts_itself).build()
+    assert len(sums) == 1
+
+
+def test_lazy_layers_are_told():
+    with pytest.raises(UsageError, match=r"without a shape.*in_features"):
+        registered(lambda width=4: nn.LazyLinear(width)).build()
+
+
 @pytest.mark.parametrize(
     ("builder", "message"),
     [

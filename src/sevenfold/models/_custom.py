@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from pydantic import ConfigDict, create_model
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from sevenfold.errors import SevenfoldError, UsageError
 from sevenfold.models._entry import MODELS, ModelEntry, Task
@@ -171,6 +172,13 @@ class _Caller:
                 "the model's function returned something else",
                 got=f"a {type(module).__name__}",
                 expected="a torch.nn.Module",
+            )
+        if any(isinstance(weight, UninitializedParameter) for weight in module.parameters()):
+            raise UsageError(
+                "the model's function returned layers without a shape",
+                got="a lazy module",
+                expected="every size given",
+                hint="a parameter in_features or in_channels, which the data fills",
             )
         return module
 

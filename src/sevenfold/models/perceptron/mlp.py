@@ -84,5 +84,5 @@ def mlp() -> MLPSpec:
 
 @MLP_FAMILY.preset("laptop")
 def mlp_small() -> MLPSpec:
-    """Two hidden layers of 64 rectified units for 8x8 digits; 9,000 parameters, well under a millisecond a step."""
+    """Two hidden layers of 64 rectified units for 8x8 digits: 8,970 parameters."""
     return MLPSpec(inputs=64, width=64, depth=2, classes=10)
