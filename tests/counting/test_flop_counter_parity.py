@@ -214,6 +214,8 @@ def test_fake_tensors_give_the_same_graph() -> None:
             loss=None,
             optimizer=None,
             autocast=None,
+            dtype=None,
+            training=None,
             name=type(module).__name__,
         )
         with_fake = _tracing._traced(request, "fake")

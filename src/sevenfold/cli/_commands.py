@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from sevenfold.cli import count
+
 from sevenfold.cli import runs
 
 app = typer.Typer(
@@ -38,5 +40,5 @@ def _root(
 
 
 # One line per verb:
-# app.command("count")(count.count)
+app.command("count")(count.count)
 app.add_typer(runs.app, name="runs")

@@ -85,13 +85,14 @@ pooling 31: upsample_bicubic2d upsample_bicubic2d_backward _upsample_bicubic2d_a
 # more than one operation an element, or not tagged as pointwise by torch
 elementwise 1: add sub mul div rsub neg abs eq ne lt le gt ge maximum minimum where clamp relu threshold_backward
     hardtanh hardtanh_backward masked_fill polar floor_divide addr linalg_cross __and__ __or__ __iand__ __ior__
-    _add_relu _masked_scale special_ndtr copysign masked_scatter_backward
+    _add_relu _masked_scale special_ndtr copysign masked_scatter_backward softshrink_backward
+    hardshrink_backward
 elementwise 2: addcmul addcdiv lerp prelu _prelu_kernel leaky_relu leaky_relu_backward tanh_backward
     sigmoid_backward fmod remainder
 elementwise 3: _prelu_kernel_backward elu elu_backward hardsigmoid hardsigmoid_backward hardswish hardswish_backward
     rrelu_with_noise rrelu_with_noise_backward softplus_backward celu
 elementwise 4: sigmoid softplus log_sigmoid_forward log_sigmoid_backward
-elementwise 5: silu glu gelu
+elementwise 5: silu glu gelu fake_quantize_per_tensor_affine_cachemask fake_quantize_per_channel_affine_cachemask
 elementwise 7: mish silu_backward glu_backward
 elementwise 10: gelu_backward mish_backward affine_grid_generator
 """
@@ -99,10 +100,11 @@ elementwise 10: gelu_backward mish_backward affine_grid_generator
 # Neither work nor traffic. (Views are recognized by their storage.)
 _NOT_WORK = """
 empty empty_like empty_strided empty_permuted new_empty new_empty_strided detach alias lift lift_fresh
-_local_scalar_dense item is_same_size resize_ set_ _assert_async _functional_assert_async _assert_scalar
-_assert_tensor_metadata _print sym_constrain_range sym_constrain_range_for_size is_pinned record_stream
-_record_function_enter_new _record_function_exit sym_size sym_stride sym_numel sym_storage_offset device
-is_contiguous is_strides_like_format is_non_overlapping_and_dense size stride storage_offset dim numel
+_local_scalar_dense item is_same_size resize resize_as set _linalg_check_errors _assert_async
+_functional_assert_async _assert_scalar _assert_tensor_metadata _print sym_constrain_range
+sym_constrain_range_for_size is_pinned record_stream _record_function_enter_new _record_function_exit sym_size
+sym_stride sym_numel sym_storage_offset device is_contiguous is_strides_like_format is_non_overlapping_and_dense
+size stride storage_offset dim numel
 """
 
 _OVERWRITES = "copy_ fill_ zero_ bernoulli_ normal_ uniform_ exponential_ cauchy_ geometric_ log_normal_ random_"

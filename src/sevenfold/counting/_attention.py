@@ -21,6 +21,10 @@ from sevenfold.counting._traffic import bytes_of
 from sevenfold.ops.graph import Operator
 
 _TORCHS_OWN = torch.nn.functional.scaled_dot_product_attention
+_OTHER_NAMES = (
+    torch.ops.aten.scaled_dot_product_attention,
+    torch.ops.aten.scaled_dot_product_attention.default,
+)
 
 
 class AttentionCounter(TorchFunctionMode):
@@ -57,7 +61,9 @@ class AttentionCounter(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        return self._attend(*args, **kwargs) if func is _TORCHS_OWN else func(*args, **kwargs)
+        if func is _TORCHS_OWN or func in _OTHER_NAMES:
+            return self._attend(*args, **kwargs)
+        return func(*args, **kwargs)
 
     def _attend(
         self,

@@ -32,7 +32,7 @@ def failure_of(error: Exception, name: str, path: str) -> UsageError:
             f"{name} needs the values of its tensors, and a count has only their shapes",
             got=text + where,
             expected="operators whose shapes do not depend on values",
-            hint="passing masks and indices of fixed shape as inputs, or real tensors on the CPU (--real)",
+            hint="masks and indices of fixed shape as inputs, or real tensors: device='cpu', --real",
         )
     return UsageError(f"{name} failed on this input", got=text + where, expected="inputs that the module accepts")
 

@@ -138,6 +138,8 @@ class Recorder(TorchDispatchMode):
 
 
 def _is_view(func: Any, before: set[int], out: Any) -> bool:
+    if torch.Tag.inplace_view in func.tags:
+        return True
     if func._schema.is_mutable:
         return False
     outputs = tensors_in(out)

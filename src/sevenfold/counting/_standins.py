@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -34,25 +35,32 @@ def place_context(place: Place) -> Iterator[None]:
     # oneDNN's fused recurrent kernels would hide what they compute. (torch.backends.mkldnn.flags warns.)
     before = torch._C._get_mkldnn_enabled()
     torch._C._set_mkldnn_enabled(False)
+    logger = logging.getLogger("torch._subclasses.fake_tensor")  # prints what it raises as well
+    quiet, logger.disabled = logger.disabled, True
     try:
         with FakeTensorMode(allow_non_fake_inputs=True):
             yield
     finally:
         torch._C._set_mkldnn_enabled(before)
+        logger.disabled = quiet
 
 
-def stand_in(tensor: torch.Tensor, place: Place) -> torch.Tensor:
-    """A tensor of the same form; at "cpu" it also has the values, or zeros where there are none."""
+def stand_in(tensor: torch.Tensor, place: Place, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """A tensor of the same form; at "cpu" it also has the values, or zeros where there are none.
+
+    ``dtype`` is what floating-point tensors become.
+    """
     if tensor.layout is not torch.strided:
         raise UsageError("only dense tensors can be counted", got=str(tensor.layout), expected="torch.strided")
+    wanted = dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
     with torch.no_grad():
         if place == "cpu" and tensor.device.type != "meta":
-            made = tensor.detach().to("cpu", copy=True)
+            made = tensor.detach().to("cpu", wanted, copy=True)
         elif place == "cpu":
-            made = torch.zeros(tensor.shape, dtype=tensor.dtype)
+            made = torch.zeros(tensor.shape, dtype=wanted)
         else:
             device = "meta" if place == "meta" else "cpu"
-            made = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device)
+            made = torch.empty_strided(tensor.shape, tensor.stride(), dtype=wanted, device=device)
     if isinstance(tensor, nn.Parameter):
         made = nn.Parameter(made, requires_grad=tensor.requires_grad)
         made.__dict__.update(tensor.__dict__)
@@ -60,12 +68,12 @@ def stand_in(tensor: torch.Tensor, place: Place) -> torch.Tensor:
     return made.requires_grad_(tensor.requires_grad)
 
 
-def stand_in_inputs(tree: Any, place: Place) -> Any:
+def stand_in_inputs(tree: Any, place: Place, dtype: torch.dtype | None = None) -> Any:
     """The same nested arguments with every tensor replaced."""
-    return tree_map(lambda leaf: stand_in(leaf, place) if isinstance(leaf, torch.Tensor) else leaf, tree)
+    return tree_map(lambda leaf: stand_in(leaf, place, dtype) if isinstance(leaf, torch.Tensor) else leaf, tree)
 
 
-def stand_in_module(module: nn.Module, place: Place) -> nn.Module:
+def stand_in_module(module: nn.Module, place: Place, dtype: torch.dtype | None = None) -> nn.Module:
     """A copy of the module's structure with every parameter, buffer and other tensor replaced."""
     replaced: dict[int, Any] = {}
     for tensor in _tensors_of(module):
@@ -77,7 +85,7 @@ def stand_in_module(module: nn.Module, place: Place) -> nn.Module:
                 hint="running it once on a real input before counting it",
             )
         if id(tensor) not in replaced:
-            replaced[id(tensor)] = stand_in(tensor, place)
+            replaced[id(tensor)] = stand_in(tensor, place, dtype)
     try:
         return copy.deepcopy(module, replaced)
     except Exception as error:
@@ -93,7 +101,7 @@ def follow_modules(module: nn.Module, enter: Callable[[str], None], leave: Calla
     for name, part in module.named_modules():
         if isinstance(part, torch.jit.ScriptModule):
             continue
-        path = name.replace("_orig_mod.", "").removesuffix("_orig_mod")  # what torch.compile wraps
+        path = ".".join(part for part in name.split(".") if part != "_orig_mod")  # what torch.compile wraps
 
         def before(_module: nn.Module, _inputs: Any, path: str = path) -> None:
             enter(path)

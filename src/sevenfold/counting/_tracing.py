@@ -28,6 +28,7 @@ _OPTIMIZERS: Mapping[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]]
     "sgd": lambda parameters: torch.optim.SGD(parameters, lr=1e-3, momentum=0.9),
 }
 _AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+_DTYPES = {**_AUTOCAST, "float32": torch.float32, "float64": torch.float64}
 
 
 def trace(
@@ -40,6 +41,8 @@ def trace(
     loss: Loss | None = None,
     optimizer: str | None = None,
     autocast: str | None = None,
+    dtype: str | None = None,
+    training: bool | None = None,
     name: str = "",
     device: Literal["meta", "cpu"] = "meta",
 ) -> OperatorGraph:
@@ -53,9 +56,12 @@ def trace(
     causal     attention that says it is causal, or has a square mask, counts T * (T + 1) / 2 pairs and not T * T.
     optimizer  "adamw" or "sgd" (with momentum): one step of it, in phase "optimizer".
     autocast   "bfloat16" or "float16": as under ``torch.autocast`` on the CPU.
+    dtype      of parameters and floating-point inputs: "float32", "bfloat16", "float16" or "float64".
     device     "meta" computes nothing; "cpu" runs a copy on real tensors, for modules that look at values.
 
-    The module is traced in its mode (``train()`` or ``eval()``). Units are bytes and single operations, integers.
+    training   the mode, ``train()`` or ``eval()``; without it the mode that the module is in.
+
+    Units are bytes and single operations, integers.
     Raises UsageError where the module fails on the input or needs values that stand-ins do not have.
     """
     if not isinstance(module, nn.Module):
@@ -64,6 +70,8 @@ def trace(
         raise unknown_name("optimizer", optimizer, _OPTIMIZERS)
     if autocast is not None and autocast not in _AUTOCAST:
         raise unknown_name("autocast dtype", autocast, _AUTOCAST)
+    if dtype is not None and dtype not in _DTYPES:
+        raise unknown_name("dtype", dtype, _DTYPES)
     request = _Request(
         module=module,
         inputs=tuple(inputs),
@@ -73,6 +81,8 @@ def trace(
         loss=loss,
         optimizer=optimizer,
         autocast=autocast,
+        dtype=None if dtype is None else _DTYPES[dtype],
+        training=training,
         name=name or type(module).__name__,
     )
     if device == "cpu":
@@ -96,6 +106,8 @@ class _Request:
     loss: Loss | None
     optimizer: str | None
     autocast: str | None
+    dtype: torch.dtype | None
+    training: bool | None
     name: str
 
 
@@ -124,8 +136,10 @@ class _Kept:
 
 def _traced(request: _Request, place: Place, *, final: bool = False) -> OperatorGraph:
     with place_context(place):
-        model = stand_in_module(request.module, place)
-        inputs, kwargs = stand_in_inputs((request.inputs, request.kwargs), place)
+        model = stand_in_module(request.module, place, request.dtype)
+        if request.training is not None:
+            model.train(request.training)
+        inputs, kwargs = stand_in_inputs((request.inputs, request.kwargs), place, request.dtype)
         recorder = Recorder()
         recorder.own_parameters(model.parameters())
         follow_modules(model, recorder.enter_module, recorder.leave_module)
