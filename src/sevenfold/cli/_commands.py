@@ -6,9 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sevenfold.cli import count
-
-from sevenfold.cli import runs
+from sevenfold.cli import count, runs
 
 app = typer.Typer(
     name="sevenfold",

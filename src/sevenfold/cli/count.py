@@ -68,7 +68,8 @@ def _render(result: CountResult, depth: int) -> Any:
     notes = [Text(f"note: {note}") for note in graph.notes]
     title = f"{graph.name} on {', '.join(graph.inputs)}"
     modules = _table("by module", "module", result.modules(depth), total=True)
-    kinds = _table("by kind of operator", "kind", result.kinds(), total=False)
+    # Kinds that only the backward pass has would be rows of dashes.
+    kinds = _table("by kind of operator", "kind", [row for row in result.kinds() if row.operators], total=False)
     return Group(Text(title, style="bold"), Text(), modules, Text(), kinds, Text(), *_totals(result), *notes)
 
 
