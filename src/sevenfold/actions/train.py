@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sevenfold.runs.recipe import Recipe
-    from sevenfold.runs.record import RunRecord
-    from sevenfold.training import Progress
+    from sevenfold.runs.record import RunRecord as RunRecord
+    from sevenfold.training.progress import Progress as Progress
 
 
 def train(
@@ -47,3 +49,11 @@ def train(
         on_step=on_step,
         on_event=on_event,
     )
+
+
+def kept_weights(record: RunRecord) -> Path | None:
+    """The file with the final weights of a run (safetensors), or None where they were not kept."""
+    from sevenfold.runs.home import data_home
+
+    path = data_home() / "runs" / record.id / "weights.safetensors"
+    return path if path.exists() else None

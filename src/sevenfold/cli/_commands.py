@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sevenfold.cli import count, runs
+from sevenfold.cli import count, runs, train
 
 app = typer.Typer(
     name="sevenfold",
@@ -40,3 +40,4 @@ def _root(
 # One line per verb:
 app.command("count")(count.count)
 app.add_typer(runs.app, name="runs")
+app.command("train")(train.train)
