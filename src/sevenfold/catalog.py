@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -33,6 +34,8 @@ class Catalogue(Generic[T]):
     _entries: dict[str, T] = field(default_factory=dict)
     _finders: list[Callable[[str], T | None]] = field(default_factory=list)
     _loaded: bool = False
+    _loading: bool = False
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def add(self, name: str, entry: T, *, replace: bool = False) -> None:
         """Register an entry; a second entry of one name is a mistake in the program unless ``replace``."""
@@ -55,7 +58,7 @@ class Catalogue(Generic[T]):
 
     def __contains__(self, name: str) -> bool:
         self._load()
-        return name in self._entries
+        return name in self._entries or any(finder(name) is not None for finder in self._finders)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
@@ -72,8 +75,15 @@ class Catalogue(Generic[T]):
     def _load(self) -> None:
         if self._loaded or self.package is None:
             return
-        self._loaded = True
-        package = importlib.import_module(self.package)
-        for module in pkgutil.walk_packages(package.__path__, self.package + "."):
-            if not any(part.startswith("_") for part in module.name.split(".")):
-                importlib.import_module(module.name)
+        with self._lock:  # another thread waits until all entries are there
+            if self._loading:
+                return  # a module of the package looks something up while it is imported
+            self._loading = True
+            try:
+                package = importlib.import_module(self.package)
+                for module in pkgutil.walk_packages(package.__path__, self.package + "."):
+                    if not any(part.startswith("_") for part in module.name.split(".")):
+                        importlib.import_module(module.name)
+                self._loaded = True
+            finally:
+                self._loading = False

@@ -117,7 +117,10 @@ def unknown_name(kind: str, got: str, known: Iterable[str], *, hint: str | None 
     unknown chip: got 'h10', expected one of a100, h100; try h100
     """
     names = sorted(known)
-    nearest = difflib.get_close_matches(got, names, n=1, cutoff=0.4)
+    by_folded = {name.casefold(): name for name in reversed(names)}
+    nearest = [
+        by_folded[folded] for folded in difflib.get_close_matches(got.casefold(), by_folded, n=1, cutoff=0.4)
+    ]
     shown = ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
     return UnknownNameError(
         f"unknown {kind}",

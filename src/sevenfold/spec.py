@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Self, TypeVar, get_args
+from collections.abc import Iterable, Mapping, Sequence
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -24,22 +25,40 @@ __all__ = ["Spec", "parse_assignments", "settings_of", "to_spec_error"]
 S = TypeVar("S", bound="Spec")
 
 
-class Spec(BaseModel):
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass as _ModelType
+else:
+    _ModelType = type(BaseModel)
+
+
+class _Checked(_ModelType):
+    """Makes ``S(...)`` raise our errors.
+
+    Not an ``__init__`` of Spec: pydantic would call that for nested specs too, with the rules for Python objects
+    where JSON is read (lists would not become tuples), and the place of the fault would be lost.
+    """
+
+    def __call__(cls, *arguments: Any, **settings: Any) -> Any:
+        try:
+            return super().__call__(*arguments, **settings)
+        except ValidationError as error:
+            raise to_spec_error(cast("type[BaseModel]", cls), error) from None
+
+
+class Spec(BaseModel, metaclass=_Checked):
     """A frozen, strict, keyword-only configuration; unknown keys are errors with the nearest known name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    def __init__(self, **settings: Any) -> None:
-        try:
-            super().__init__(**settings)
-        except ValidationError as error:
-            raise to_spec_error(type(self), error) from None
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
         """A spec from plain JSON-like data (lists become tuples), checked like the constructor."""
         try:
-            return cls.model_validate_json(json.dumps(settings))
+            text = json.dumps(settings)
+        except (TypeError, ValueError) as error:
+            raise SpecError(f"{cls.__name__} holds plain data", got=str(error)) from None
+        try:
+            return cls.model_validate_json(text)
         except ValidationError as error:
             raise to_spec_error(cls, error) from None
 
@@ -98,14 +117,7 @@ def to_spec_error(spec: type[BaseModel], error: ValidationError) -> UsageError:
         return _within(".".join(str(part) for part in fault["loc"]), inner_error)
     where = ".".join(str(part) for part in fault["loc"]) or spec.__name__
     if fault["type"] == "extra_forbidden":
-        owner: type[BaseModel] = spec
-        for part in fault["loc"][:-1]:
-            inner = (
-                _spec_type(owner.model_fields[str(part)].annotation) if str(part) in owner.model_fields else None
-            )
-            if inner is None:
-                break
-            owner = inner
+        owner = _owner(spec, fault["loc"])
         prefix = ".".join(str(part) for part in fault["loc"][:-1])
         wrong = unknown_name("setting", str(fault["loc"][-1]), owner.model_fields)
         return UnknownNameError(
@@ -134,6 +146,22 @@ def _within(prefix: str, error: UsageError) -> UsageError:
         hint = error.hint and f"{prefix}.{error.hint}"
         return UnknownNameError(f"unknown setting {key!r}", got=error.got, expected=error.expected, hint=hint)
     return type(error)(f"{prefix}.{error.message}", got=error.got, expected=error.expected, hint=error.hint)
+
+
+def _owner(spec: type[BaseModel], place: Sequence[int | str]) -> type[BaseModel]:
+    """The spec that the last part of a place in another spec belongs to."""
+    owner, in_container = spec, False
+    for part in place[:-1]:
+        if in_container:  # the position in a list or the key in a mapping
+            in_container = False
+            continue
+        annotation = owner.model_fields[str(part)].annotation
+        owner = _spec_type(annotation) or owner
+        in_container = any(
+            get_origin(kind) in (list, tuple, dict, Mapping, Sequence)
+            for kind in (annotation, *get_args(annotation))
+        )
+    return owner
 
 
 def _expected(message: str) -> str:
@@ -166,6 +194,13 @@ def _set_path(spec: type[BaseModel], data: dict[str, Any], key: str, value: Any)
             return
         inner = _spec_type(field.annotation)
         if depth + 1 == len(parts):
+            if inner is not None and isinstance(value, str) and "name" in inner.model_fields:
+                raise SpecError(
+                    f"{key} does not fit",
+                    got=repr(value),
+                    expected="a setting below it",
+                    hint=f"{key}.name={value}",
+                )
             data[part] = _read_value(field.annotation, key, value)
             return
         if inner is None:
@@ -183,9 +218,9 @@ def _read_value(annotation: Any, key: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-    candidates = (
-        [value.strip()] if str in (annotation, *get_args(annotation)) else [_read_scalar(value), value.strip()]
-    )
+    is_union = get_origin(annotation) in (Union, UnionType)
+    takes_text = str in (get_args(annotation) if is_union else (annotation,))
+    candidates = [value.strip()] if takes_text else [*_readings(value), value.strip()]
     fault = "a value that fits"
     for candidate in candidates:
         try:
@@ -193,6 +228,12 @@ def _read_value(annotation: Any, key: str, value: Any) -> Any:
         except ValidationError as error:
             fault = _expected(error.errors()[0]["msg"])
     raise SpecError(f"{key} does not fit", got=repr(value), expected=fault)
+
+
+def _readings(text: str) -> list[Any]:
+    """What a text may stand for: "1e3" is a whole number where one is wanted."""
+    read = _read_scalar(text)
+    return [int(read), read] if isinstance(read, float) and read.is_integer() else [read]
 
 
 def _read_scalar(value: Any) -> Any:
@@ -219,10 +260,10 @@ def _read_scalar(value: Any) -> Any:
 
 
 def _spec_type(annotation: Any) -> type[BaseModel] | None:
-    for kind in (annotation, *get_args(annotation)):
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return kind
-    return None
+    """The spec in an annotation such as ``S``, ``S | None``, ``list[S]``, ``dict[str, S]``."""
+    if get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for kind in get_args(annotation) if (found := _spec_type(kind)) is not None), None)
 
 
 def _is_optional(annotation: Any) -> bool:

@@ -14,15 +14,24 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sevenfold.errors import QuantityError
 
 _DECIMAL = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18, "Z": 1e21}
-_SMALL = {"m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
+_SMALL = {"m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
+_SMALL_SHOWN = {prefix: factor for prefix, factor in _SMALL.items() if prefix not in ("u", "μ")}
+_MONEY = {"": 1.0, "M": 1e6, "B": 1e9, "T": 1e12}
 _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60}
 _NUMBER = re.compile(r"^\s*(\$)?\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
+# "1h30m", "1 min 30 s": each part smaller than the one before it, as people write them.
+_DURATION_PART = re.compile(r"\d+(?:\.\d+)?\s*[a-z]+")
+_DURATION = re.compile(
+    r"\s*(?=.*\d\s*[a-z]+\s*\d)(?:\d+\s*(?:d|days)\s*)?(?:\d+\s*(?:h|hours)\s*)?(?:\d+\s*(?:m|min|minutes)\s*)?"
+    r"(?:\d+(?:\.\d+)?\s*(?:s|sec|seconds)\s*)?"
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ JOULES = Unit(
     "joules",
     "J",
     ("J", "joule", "joules"),
-    {"Wh": 3600.0, "kWh": 3.6e6, "MWh": 3.6e9},
+    {"Wh": 3600.0, "kWh": 3.6e6, "MWh": 3.6e9, "GWh": 3.6e12, "TWh": 3.6e15},
     small=True,
     example="500J",
 )
@@ -58,8 +67,9 @@ SECONDS = Unit(
     small=True,
     example="5m",
 )
-FLOPS = Unit("floating-point operations", "FLOP", ("FLOP", "FLOPs", "FLOPS"), example="1e21FLOP")
-FLOPS_PER_SECOND = Unit("FLOP per second", "FLOP/s", ("FLOP/s", "FLOPs/s"), example="989TFLOP/s")
+# "FLOPS" is a rate to everybody who sells chips, so it is refused as a number of operations.
+FLOPS = Unit("floating-point operations", "FLOP", ("FLOP", "FLOPs"), example="1e21FLOP")
+FLOPS_PER_SECOND = Unit("FLOP per second", "FLOP/s", ("FLOP/s", "FLOPs/s", "FLOPS"), example="989TFLOP/s")
 HERTZ = Unit("hertz", "Hz", ("Hz",), small=True, example="200MHz")
 USD = Unit("US dollars", "$", ("$", "USD", "usd", ""), example="$10e6", money=True)
 USD_PER_HOUR = Unit("US dollars per hour", "$/h", ("$/h", "USD/h", "/h", "usd/h"), example="$2.5/h", money=True)
@@ -67,7 +77,7 @@ COUNT = Unit("a number", "", ("",), example="300e9")
 
 
 def parse(text: str | float, unit: Unit) -> float:
-    """The SI value of a text such as ``80GB``, ``3.35TB/s``, ``700W``, ``$2.5/h``, ``5m``.
+    """The SI value of a text such as ``80GB``, ``3.35TB/s``, ``700W``, ``$2.5/h``, ``5m``, ``1h30m``.
 
     A bare number is taken in the unit itself. Raises QuantityError with the wanted unit and an example.
 
@@ -75,7 +85,12 @@ def parse(text: str | float, unit: Unit) -> float:
     (2.5, 1610612736.0)
     """
     if isinstance(text, (int, float)) and not isinstance(text, bool):
+        # Compared, not converted: float() of a huge int raises.
+        if not abs(text) <= sys.float_info.max:
+            raise _not_a_quantity(text, unit)
         return float(text)
+    if unit is SECONDS and _DURATION.fullmatch(str(text)):
+        return math.fsum(parse(part, unit) for part in _DURATION_PART.findall(str(text)))
     match = _NUMBER.match(str(text))
     if match is None:
         raise _not_a_quantity(text, unit)
@@ -94,7 +109,7 @@ def _factor(suffix: str, unit: Unit) -> float | None:
         return 1.0
     if suffix in unit.factors:
         return unit.factors[suffix]
-    prefixes = dict(_DECIMAL, K=1e3, B=1e9) if unit in (COUNT, USD) else dict(_DECIMAL, K=1e3)
+    prefixes = dict(_DECIMAL, K=1e3, B=1e9) if unit is COUNT or unit.money else dict(_DECIMAL, K=1e3)
     if unit.small:
         prefixes |= _SMALL
     if unit.binary:
@@ -107,9 +122,10 @@ def _factor(suffix: str, unit: Unit) -> float | None:
 
 def _not_a_quantity(text: object, unit: Unit) -> QuantityError:
     prefixes = "k, M, G, T" + (" or Ki, Mi, Gi" if unit.binary else "")
+    got = repr(text)
     return QuantityError(
-        f"not a quantity in {unit.name}",
-        got=repr(text),
+        f"not a quantity in {unit.name}" if unit.symbol else "not a number",
+        got=got if len(got) < 60 else got[:57] + "...",
         expected=f"a number with {prefixes} and {unit.symbol or 'no unit'}",
         hint=unit.example,
     )
@@ -128,21 +144,21 @@ def show(value: float | None, unit: Unit, *, digits: int = 3, binary: bool = Fal
     if unit is SECONDS and abs(value) >= 60:
         return _show_duration(value)
     if unit.money:
-        return f"${_significant(value, digits)}" + unit.symbol.removeprefix("$")
-    table = (
-        _BINARY if binary else {**_DECIMAL, **({k: v for k, v in _SMALL.items() if k != "u"} if unit.small else {})}
-    )
+        prefix = _fitting_prefix(value, _MONEY, digits)
+        shown = f"${_significant(value / _MONEY[prefix], digits)}"
+        return (f"{shown} {prefix}" if prefix else shown) + unit.symbol.removeprefix("$")
+    table = _BINARY if binary else {**_DECIMAL, **(_SMALL_SHOWN if unit.small else {})}
     if binary and abs(value) < 1024:
         table = {"": 1.0}
-    prefix = _fitting_prefix(value, table)
+    prefix = _fitting_prefix(value, table, digits)
     return f"{_significant(value / table[prefix], digits)} {prefix}{unit.symbol}".strip()
 
 
-def _fitting_prefix(value: float, table: Mapping[str, float]) -> str:
+def _fitting_prefix(value: float, table: Mapping[str, float], digits: int) -> str:
     ordered = sorted(table, key=table.__getitem__)
     if value == 0:
         return "" if "" in table else ordered[0]
-    fitting = [prefix for prefix in ordered if abs(value) >= table[prefix] * (1 - 5e-4)]
+    fitting = [prefix for prefix in ordered if abs(value) >= table[prefix] * (1 - 0.5 * 10.0**-digits)]
     return fitting[-1] if fitting else ordered[0]
 
 
@@ -157,7 +173,10 @@ def _significant(value: float, digits: int) -> str:
 
 
 def _show_duration(seconds: float) -> str:
-    total = round(abs(seconds))
+    total = abs(seconds)
+    # Rounded to the smaller of the two units that are shown.
+    finest = 3600 if total >= 86400 else 60 if total >= 3600 else 1
+    total = round(total / finest) * finest
     parts = []
     for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         amount, total = divmod(total, size)
