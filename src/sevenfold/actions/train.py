@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sevenfold.recipes.custom import CustomRecipe
     from sevenfold.runs.recipe import Recipe
     from sevenfold.runs.record import RunRecord as RunRecord
     from sevenfold.training.progress import Progress as Progress
 
 
 def train(
-    recipe: str | Recipe,
+    recipe: str | Recipe | CustomRecipe,
     changes: Mapping[str, Any] | None = None,
     *,
     fresh: bool = False,
@@ -27,18 +28,20 @@ def train(
     >>> train("digits-cnn", {"optimizer.lr": 2e-3, "seed": 1}).summary["validation_loss"]  # doctest: +SKIP
     0.0713
 
-    ``recipe`` is a recipe's name, ``my_file.py:recipe``, or a `Recipe`; ``changes`` are settings by dotted key.
-    ``fresh`` trains anew what is finished or was interrupted. Losses are in nats per example or token. The joules
-    of the steps are in the summary where the machine has a meter.
+    ``recipe`` is a recipe's name, ``my_file.py:recipe``, a `Recipe`, or your own (`sevenfold.recipe`);
+    ``changes`` are settings by dotted key. ``fresh`` trains anew what is finished or was interrupted. Losses are in
+    nats per example or token. The joules of the steps are in the summary where the machine has a meter.
 
     Raises UnknownNameError and SpecError (nothing has started then), RunError for a run that could not go on,
     StorageError where nothing can be written.
     """
     from sevenfold.recipes import recipe_from
+    from sevenfold.recipes.custom import CustomRecipe
     from sevenfold.training import find_meter, train_run
     from sevenfold.training.workload import check_recipe, resolve_device
 
-    chosen = recipe_from(recipe, changes)
+    found = recipe_from(recipe, changes)
+    chosen = found.recipe if isinstance(found, CustomRecipe) else found
     check_recipe(chosen)
     device = resolve_device(chosen)
     return train_run(
