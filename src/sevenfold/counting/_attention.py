@@ -89,8 +89,10 @@ class AttentionCounter(TorchFunctionMode):
                 return _TORCHS_OWN(q, k, v, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
 
         causal = self.causal and how != "full"
+        # How the kernel is called decides how fast it is, whatever is counted.
+        called = {"is_causal": int(is_causal), "dropout": int(dropout_p > 0)}
         return _Attention.apply(  # type: ignore[no-untyped-call,no-any-return]
-            query, key, value, attn_mask, self.recorder, causal, compute
+            query, key, value, attn_mask, self.recorder, causal, called, compute
         )
 
 
@@ -106,6 +108,7 @@ class _Attention(torch.autograd.Function):
         mask: torch.Tensor | None,
         recorder: Recorder,
         causal: bool,
+        called: dict[str, int],
         compute: Callable[..., torch.Tensor] | None,
     ) -> torch.Tensor:
         batch = _broadcast(query.shape[:-3], key.shape[:-3])
@@ -114,9 +117,9 @@ class _Attention(torch.autograd.Function):
             out = query.new_empty(shape) if compute is None else compute(query, key, value)
             statistics = query.new_empty(shape[:-1], dtype=torch.float32)
         ctx.save_for_backward(query, key, value, mask, out, statistics)
-        ctx.recorder, ctx.causal = recorder, causal
+        ctx.recorder, ctx.causal, ctx.called = recorder, causal, called
         bounds = attention_bounds((*shape[:-1], query.shape[-1]), key.shape, value.shape, causal=causal)
-        _list(recorder, "", bounds, [query, key, value, mask], [out, statistics])
+        _list(recorder, "", bounds | called, [query, key, value, mask], [out, statistics])
         return out
 
     @staticmethod
@@ -131,8 +134,10 @@ class _Attention(torch.autograd.Function):
         products = (int(wanted[0]) + int(wanted[1]), int(wanted[2]) + int(wanted[0] or wanted[1] or wanted[3]))
         shape = (*out.shape[:-1], query.shape[-1])
         bounds = attention_bounds(shape, key.shape, value.shape, causal=ctx.causal, products=products)
-        _list(recorder, "_backward", bounds, [query, key, value, mask, out, statistics, grads[0]], made)
-        return (*made, None, None, None)
+        _list(
+            recorder, "_backward", bounds | ctx.called, [query, key, value, mask, out, statistics, grads[0]], made
+        )
+        return (*made, None, None, None, None)
 
 
 def _list(
