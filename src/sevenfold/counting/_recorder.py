@@ -8,13 +8,15 @@ gives to each node when the forward operator creates it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sevenfold.counting._arithmetic import KINDS, NOT_WORK
+from sevenfold.counting._memo import form_of_call, results_like, template_of
 from sevenfold.counting._products import CONVOLUTIONS, MATMULS
 from sevenfold.counting._traffic import storage_key, tensors_in, traffic
 from sevenfold.counting._work import FUSED_ATTENTION, base_name, work_of
@@ -26,8 +28,9 @@ _KNOWN = frozenset(KINDS) | frozenset(MATMULS) | frozenset(CONVOLUTIONS) | froze
 class Recorder(TorchDispatchMode):
     """Collects operators while it is entered; ``phase`` says what they belong to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, remembers: bool = True) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.remembers = remembers  # what an operator did to given shapes, on the meta device
         self.operators: list[Operator] = []
         self.phase: Phase = "forward"
         self.paths: list[str] = [""]  # of the modules that are being called, innermost last
@@ -35,6 +38,7 @@ class Recorder(TorchDispatchMode):
         self._path_of_node: dict[int, str] = {}
         self._unclaimed: dict[int, int] = {}  # storage -> parameters behind it that no operator has read yet
         self._paused = False
+        self._known: dict[Hashable, _Known] = {}
 
     def own_parameters(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """The parameters whose first reader is to be credited with them."""
@@ -98,7 +102,7 @@ class Recorder(TorchDispatchMode):
         kwargs = kwargs or {}
         if self._paused:
             return func(*args, **kwargs)
-        path = self.locate()
+        self.locate()
         name = func.overloadpacket.__name__
         base = base_name(name)
         if base not in _KNOWN:
@@ -107,34 +111,61 @@ class Recorder(TorchDispatchMode):
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
+        if base in NOT_WORK:
+            return func(*args, **kwargs)
+        form = form_of_call(func, args, kwargs) if self.remembers else None
+        known = self._known.get(form) if form is not None else None
+        if known is not None:
+            out = func(*args, **kwargs) if known.template is None else results_like(known.template)
+            self._list(known.operator, args, kwargs, out)
+            return out
         before = {storage_key(tensor) for tensor in tensors_in((args, kwargs))}
         out = func(*args, **kwargs)
-        if base not in NOT_WORK and not _is_view(func, before, out):
-            self._record(func, path, args, kwargs, out)
+        operator = None if _is_view(func, before, out) else _operator(func, args, kwargs, out)
+        if form is not None:
+            fresh = operator is not None and not func._schema.is_mutable
+            fresh = fresh and all(storage_key(tensor) not in before for tensor in tensors_in(out))
+            self._known[form] = _Known(operator, template_of(out) if fresh else None)
+        self._list(operator, args, kwargs, out)
         return out
 
-    def _record(self, func: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
-        name = func.overloadpacket.__name__
-        work = work_of(func, args, kwargs, out)
-        read, written = traffic(func, name, args, kwargs, out)
-        if work.kind == "copy" and read == 0 and written == 0:
+    def _list(self, operator: Operator | None, args: Any, kwargs: Any, out: Any) -> None:
+        if operator is None:
             return
-        operands = tensors_in((args, kwargs))
-        self.operators.append(
-            Operator(
-                kind="optimizer" if self.phase == "optimizer" and work.kind != "unknown" else work.kind,
-                name=f"{func.namespace}.{name}",
-                path=path,
-                phase=self.phase,
-                dtype=_dtype([*operands, *tensors_in(out)]),
-                bounds=work.bounds,
-                macs=work.macs,
-                bytes_read=read,
-                bytes_written=written,
-                vector_ops=work.vector_ops,
-                params=self.claim(operands, out if work.kind == "copy" else None),
-            )
-        )
+        kind, params = operator.kind, 0
+        if self._unclaimed:
+            params = self.claim(tensors_in((args, kwargs)), out if kind == "copy" else None)
+        if self.phase == "optimizer" and kind != "unknown":
+            kind = "optimizer"
+        self.operators.append(replace(operator, kind=kind, path=self.last_path, phase=self.phase, params=params))
+
+
+class _Known(NamedTuple):
+    """What a call did the first time; without an operator it is not listed, without a template it is run again."""
+
+    operator: Operator | None
+    template: Any | None
+
+
+def _operator(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Operator | None:
+    """What is listed of an operator, whoever calls it; None for what neither reads nor writes."""
+    name = func.overloadpacket.__name__
+    work = work_of(func, args, kwargs, out)
+    read, written = traffic(func, name, args, kwargs, out)
+    if work.kind == "copy" and read == 0 and written == 0:
+        return None
+    return Operator(
+        kind=work.kind,
+        name=f"{func.namespace}.{name}",
+        path="",
+        phase="forward",
+        dtype=_dtype([*tensors_in((args, kwargs)), *tensors_in(out)]),
+        bounds=work.bounds,
+        macs=work.macs,
+        bytes_read=read,
+        bytes_written=written,
+        vector_ops=work.vector_ops,
+    )
 
 
 def _is_view(func: Any, before: set[int], out: Any) -> bool:
