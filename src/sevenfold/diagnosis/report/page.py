@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -27,13 +26,18 @@ from sevenfold.diagnosis.report.figures import (
 )
 from sevenfold.diagnosis.report.glossary import COLUMNS, MEANINGS, METHODS
 from sevenfold.diagnosis.report.provenance import provenance_tables
-from sevenfold.diagnosis.report.rows import advice_parts, budget_text, command_for, facts_of, rows_of, share
+from sevenfold.diagnosis.report.rows import (
+    advice_parts,
+    budget_text,
+    command_for,
+    facts_of,
+    min_effect_text,
+    rows_of,
+    share,
+)
+from sevenfold.diagnosis.report.typesetting import FIGURE_SPACE, capital, prose, signed, unbroken
 from sevenfold.diagnosis.result import CONSTRAINTS, TITLES, Advice, Diagnosis, Effect, Point
 from sevenfold.diagnosis.showing import aligned, shown_effect, shown_interval, shown_probability, shown_value
-
-_FIGURE_SPACE = "\u2007"  # as wide as a digit
-_MINUS = "\u2212"
-_MINUS_SIGN = re.compile(rf"(?<![^\s(\[{_FIGURE_SPACE}])-(?=\d)")
 
 
 def page(diagnosis: Diagnosis) -> str:
@@ -51,6 +55,7 @@ def page(diagnosis: Diagnosis) -> str:
         rest=rest,
         created=_date(diagnosis.created),
         facts=facts_of(diagnosis),
+        min_effect=min_effect_text(diagnosis),
         rows=rows,
         prices=_column([row.shadow_price for row in rows]),
         headrooms=_column([row.headroom for row in rows]),
@@ -77,7 +82,7 @@ def page(diagnosis: Diagnosis) -> str:
 def _advice(diagnosis: Diagnosis, advice: Advice) -> dict[str, Any]:
     what, gain = advice_parts(advice)
     command = command_for(diagnosis, advice.change)
-    return {"advice": advice, "what": what, "gain": _signed(gain), "command": command}
+    return {"advice": advice, "what": what, "gain": signed(gain), "command": command}
 
 
 def split_sentence(sentence: str) -> tuple[str, str]:
@@ -89,7 +94,7 @@ def split_sentence(sentence: str) -> tuple[str, str]:
     for mark in ("; ", ". "):
         head, found, rest = sentence.partition(mark)
         if found and len(head) > 12:
-            return head, rest[:1].upper() + rest[1:]
+            return head, capital(rest)
     return sentence.removesuffix("."), ""
 
 
@@ -98,14 +103,13 @@ def verdict(diagnosis: Diagnosis) -> str:
     return {0: "nothing", 1: "binds"}.get(len(diagnosis.binding), "tie")
 
 
-def _column(texts: list[str]) -> list[str]:
-    """Numbers that line up at the decimal point in a proportional font with figures of one width."""
-    return [_signed(text.rstrip(" " + _FIGURE_SPACE)) for text in aligned(texts, _FIGURE_SPACE)]
-
-
-def _signed(text: str) -> str:
-    """Hyphens that are minus signs, as minus signs."""
-    return _MINUS_SIGN.sub(_MINUS, text)
+def _column(texts: list[str]) -> list[tuple[str, str]]:
+    """(padding, number): with figures of one width, padded numbers line up at the decimal point."""
+    padded = [text.rstrip(FIGURE_SPACE) for text in aligned(texts, FIGURE_SPACE)]
+    numbers = [text.lstrip(FIGURE_SPACE) for text in padded]
+    return [
+        (text[: len(text) - len(number)], unbroken(number)) for text, number in zip(padded, numbers, strict=True)
+    ]
 
 
 def _date(text: str) -> str:
@@ -123,13 +127,11 @@ def _json(data: Any) -> Markup:
 
 def _point_loss(point: Point) -> str:
     half = (point.high - point.low) / 2
-    return _signed(
-        shown_value(point.loss, half) + (f" {shown_interval(point.low, point.high)}" if half > 0 else "")
-    )
+    return signed(shown_value(point.loss, half) + (f" {shown_interval(point.low, point.high)}" if half > 0 else ""))
 
 
 def _both(effect: Effect) -> str:
-    return _signed(
+    return signed(
         f"95% {shown_interval(effect.low, effect.high)}, all seven together "
         f"{shown_interval(effect.simultaneous_low, effect.simultaneous_high)}"
     )
@@ -145,10 +147,12 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        effect=lambda effect: _signed(shown_effect(effect)),
+        effect=lambda effect: signed(shown_effect(effect)),
         both=_both,
         point_loss=_point_loss,
         probability=shown_probability,
+        prose=prose,
+        capital=capital,
         share=share,
     )
     return environment

@@ -11,10 +11,12 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from sevenfold.diagnosis.report.figures._figure import number
 from sevenfold.diagnosis.report.figures.effects import scale_for
 from sevenfold.diagnosis.report.glossary import SHORT_TITLES
-from sevenfold.diagnosis.report.rows import Row, by_worth, rows_of
+from sevenfold.diagnosis.report.rows import Row, by_worth, min_effect_text, rows_of
 from sevenfold.diagnosis.report.sweeps import Sweep, sweeps_of
+from sevenfold.diagnosis.report.typesetting import signed
 from sevenfold.diagnosis.result import Diagnosis, Fit
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def pictures(diagnosis: Diagnosis) -> dict[str, bytes]:
 def effects_picture(diagnosis: Diagnosis) -> Figure | None:
     """Bars with both intervals, largest first, and the smallest effect that counts."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     rows = by_worth(rows_of(diagnosis))
     effects = [row.worth for row in rows if row.worth is not None]
@@ -51,7 +54,7 @@ def effects_picture(diagnosis: Diagnosis) -> Figure | None:
     high = max(diagnosis.min_effect, *(effect.simultaneous_high for effect in effects))
     scale = scale_for(low, high, diagnosis.min_effect)
     place: Callable[[float], float] = scale or (lambda value: value)
-    figure = Figure(figsize=(9.2, 1.5 + 0.62 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(9.2, 1.5 + 0.62 * len(rows)), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
     axes = figure.add_subplot()
     for height, row in enumerate(rows):
         _draw_row(axes, len(rows) - 1 - height, row, place)
@@ -77,7 +80,7 @@ def effects_picture(diagnosis: Diagnosis) -> Figure | None:
 def _draw_row(axes: Axes, y: float, row: Row, place: Callable[[float], float]) -> None:
     effect = row.worth
     if effect is None:
-        axes.text(place(0.0), y, f"  {row.method}", va="center", color=MUTED)
+        axes.text(1.02, y, row.method, transform=axes.get_yaxis_transform(), va="center", color=MUTED)
         return
     colour = HARD if row.constraint.kind == "hard" else LEVER
     strong = row.state in ("binding", "significant")
@@ -88,7 +91,7 @@ def _draw_row(axes: Axes, y: float, row: Row, place: Callable[[float], float]) -
     axes.plot([place(effect.value)], [y], color=INK, marker="o", markersize=5)
     # In the margin, where no interval runs.
     axes.text(
-        1.02, y, row.worth_text, transform=axes.get_yaxis_transform(), va="center",
+        1.02, y, signed(row.worth_text), transform=axes.get_yaxis_transform(), va="center",
         fontweight="bold" if row.state == "binding" else "normal", color=INK if strong else MUTED,
     )  # fmt: skip
 
@@ -103,7 +106,7 @@ def _legend(figure: Figure, diagnosis: Diagnosis) -> None:
             Line2D([], [], color=INK, linewidth=3, label="95%"),
             Line2D([], [], color=INK, linewidth=1, marker="|", alpha=0.75, label="all seven together"),
             Line2D([], [], color=ACCENT, linewidth=1.2, linestyle=(0, (4, 3)),
-                   label=f"smallest that counts, {diagnosis.min_effect:.2g}"),
+                   label=f"smallest that counts, {min_effect_text(diagnosis)}"),
         ],
         loc="outside upper left", ncols=5, frameon=False, fontsize=10, handlelength=1.6, columnspacing=1.4,
     )  # fmt: skip
@@ -119,8 +122,8 @@ def fits_picture(diagnosis: Diagnosis) -> Figure | None:
         return None
     columns, lines = min(2, len(sweeps)), math.ceil(len(sweeps) / 2)
     figure = Figure(figsize=(4.6 * columns, 3.2 * lines), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
-    for number, sweep in enumerate(sweeps):
-        _draw_sweep(figure.add_subplot(lines, columns, number + 1), sweep, diagnosis.baseline_loss.unit)
+    for place, sweep in enumerate(sweeps, 1):
+        _draw_sweep(figure.add_subplot(lines, columns, place), sweep, diagnosis.baseline_loss.unit)
     return figure
 
 
@@ -143,7 +146,7 @@ def _draw_sweep(axes: Axes, sweep: Sweep, unit: str) -> None:
     )  # fmt: skip
     if ticks[0] > 0 and ticks[-1] >= 3 * ticks[0]:
         axes.set_xscale("log")
-    axes.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
+    axes.set_xticks(ticks, [number(tick) for tick in ticks])
     axes.minorticks_off()
     axes.set_title(
         f"{SHORT_TITLES[sweep.constraint.name]}: {sweep.title}", loc="left", fontsize=11, fontweight="bold"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sevenfold.diagnosis.report.rows import seconds, share
+from sevenfold.diagnosis.report.rows import min_effect_text, seconds, share
 from sevenfold.diagnosis.result import Diagnosis
 from sevenfold.units import BYTES, BYTES_PER_SECOND, FLOPS_PER_SECOND, JOULES, SECONDS, USD, WATTS, Unit, show
 
@@ -63,7 +63,7 @@ def _own(diagnosis: Diagnosis) -> list[Entry]:
     return [
         Entry("baseline runs", ", ".join(diagnosis.baseline_runs), True),
         Entry("budget", "none stated" if budget.seconds is None else seconds(budget.seconds), False),
-        Entry("smallest effect that counts", f"{diagnosis.min_effect:.2g} {diagnosis.baseline_loss.unit}", False),
+        Entry("smallest effect that counts", f"{min_effect_text(diagnosis)} {diagnosis.baseline_loss.unit}", False),
         Entry("schema", diagnosis.schema_version, False),
     ]
 

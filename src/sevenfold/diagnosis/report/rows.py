@@ -160,6 +160,11 @@ def budget_text(diagnosis: Diagnosis) -> str:
     )
 
 
+def min_effect_text(diagnosis: Diagnosis) -> str:
+    """The smallest effect that counts, to two digits."""
+    return shown_value(diagnosis.min_effect, 0.1 * diagnosis.min_effect)
+
+
 def seconds(value: float) -> str:
     """A time to two digits, or minutes and seconds."""
     return show(value, SECONDS, digits=2 if value < 10 else 3)

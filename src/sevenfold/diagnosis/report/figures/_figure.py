@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sevenfold.diagnosis.showing import shown_value
-from sevenfold.units import Unit, show
+from sevenfold.units import COUNT, Unit, show
 
 Trace = dict[str, Any]
 
@@ -106,7 +106,7 @@ def setting_axis(values: Sequence[float], title: str, labels: Sequence[str] | No
     """An axis of settings with a tick at every one tried; logarithmic where they are steps of a factor."""
     ordered = sorted(set(values))
     texts = dict(zip(values, labels, strict=True)) if labels else {}
-    ticks = [texts.get(value) or f"{value:.4g}" for value in ordered]
+    ticks = [texts.get(value) or number(value) for value in ordered]
     is_log = ordered[0] > 0 and ordered[-1] >= 3 * ordered[0]
     return axis(
         title,
@@ -115,6 +115,17 @@ def setting_axis(values: Sequence[float], title: str, labels: Sequence[str] | No
         tickvals=ordered,
         ticktext=[safe(tick, 14) for tick in ticks],
     )
+
+
+def number(value: float) -> str:
+    """A setting or amount as a tick: ``0.002``, ``1,078``, ``1.2 M``.
+
+    >>> number(0.002), number(1078.0), number(1.2e6)
+    ('0.002', '1,078', '1.2 M')
+    """
+    if abs(value) >= 1e5:
+        return show(value, COUNT)
+    return f"{value:,.0f}" if value == round(value) else f"{value:.4g}"
 
 
 def shown(value: float, low: float, high: float) -> str:
@@ -146,7 +157,7 @@ def _power_text(value: float) -> str:
         return "0"
     power = math.floor(math.log10(abs(value)) + 1e-9)
     sign = "−" if value < 0 else ""
-    if -4 < power < 5:
-        return f"{sign}{abs(value):g}"
+    if -4 < power < 6:
+        return f"{sign}{abs(value):,g}" if abs(value) < 1e5 else f"{sign}{abs(value):,.0f}"
     digit = round(abs(value) / 10.0**power)
     return f"{sign}{'' if digit == 1 else f'{digit}×'}10<sup>{power}</sup>".replace("-", "−")

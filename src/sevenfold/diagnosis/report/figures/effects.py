@@ -8,13 +8,13 @@ from typing import Any
 from sevenfold.diagnosis.report.figures._figure import Figure, SignedLog, Trace, axis, category_axis, layout, safe
 from sevenfold.diagnosis.report.glossary import SHORT_TITLES
 from sevenfold.diagnosis.report.rows import Row, by_worth, rows_of
+from sevenfold.diagnosis.report.typesetting import signed
 from sevenfold.diagnosis.result import Diagnosis, Effect
 from sevenfold.diagnosis.showing import shown_interval, shown_value
 
 # Beyond this ratio of the widest interval to the smallest effect that counts, the latter is no longer seen on a
 # linear axis.
 _LINEAR_SPAN = 120
-MINUS = "\u2212"
 
 
 def effects_figure(diagnosis: Diagnosis) -> Figure | None:
@@ -65,7 +65,7 @@ def label(row: Row) -> str:
     """Two lines: the name, and the number or why there is none."""
     title = SHORT_TITLES[row.name]
     name = f"<b>{title}</b>" if row.state == "binding" else title
-    return f"{name}<br>{row.worth_text.replace('-', MINUS) if row.worth else row.method}"
+    return f"{name}<br>{signed(row.worth_text) if row.worth else row.method}"
 
 
 def _traces(rows: list[tuple[Row, Effect]], place: Callable[[float], float]) -> list[Trace]:
@@ -115,7 +115,7 @@ def _hover(row: Row, effect: Effect) -> str:
     ]
     if row.constraint.p_best is not None:
         lines.append(f"P(best) {row.p_best.replace('<', '&lt;')}")
-    return "<br>".join(lines)
+    return signed("<br>".join(lines))
 
 
 def _line(x: float, colour: str, dash: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sevenfold.diagnosis.report.figures._figure import Figure, Trace, layout, lo
 from sevenfold.diagnosis.result import Diagnosis, Roofline, RooflinePoint
 from sevenfold.units import FLOPS_PER_SECOND, SECONDS, show
 
-_COLOURS = {"arithmetic": "@lever", "compute": "@lever", "memory": "@hard", "overhead": "@muted"}
+_COLOURS = {"arithmetic": "@fourth", "compute": "@fourth", "memory": "@fifth", "overhead": "@muted"}
 _LABELLED = 4  # operators named in the chart: those that take most time
 
 
@@ -69,7 +69,7 @@ def _dots(points: list[RooflinePoint], kind: str, total: float) -> Trace:
         "type": "scatter", "mode": "markers", "name": f"bound by {safe(kind, 24)}",
         "x": [p.intensity_flops_per_byte for p in points], "y": [p.flops_per_s for p in points],
         "marker": {
-            "color": _COLOURS.get(kind, "@fourth") + "/0.75", "line": {"color": "@surface", "width": 1},
+            "color": _COLOURS.get(kind, "@lever") + "/0.75", "line": {"color": "@surface", "width": 1},
             "size": [7 + 34 * math.sqrt(p.seconds / total) if total > 0 else 9 for p in points],
         },
         "customdata": [
@@ -83,14 +83,21 @@ def _dots(points: list[RooflinePoint], kind: str, total: float) -> Trace:
 
 
 def _labels(points: list[RooflinePoint]) -> list[dict[str, Any]]:
-    longest = sorted(points, key=lambda point: -point.seconds)[:_LABELLED]
-    return [
-        {
-            "x": math.log10(p.intensity_flops_per_byte), "y": math.log10(p.flops_per_s), "text": safe(p.name, 24),
-            "showarrow": False, "yanchor": "top", "yshift": -13, "font": {"size": 12, "color": "@ink"},
-        }
-        for p in longest
-    ]  # fmt: skip
+    """Names of the operators that take most time, where they do not cover each other."""
+    placed: list[tuple[float, float]] = []
+    labels = []
+    for point in sorted(points, key=lambda point: -point.seconds)[:_LABELLED]:
+        x, y = math.log10(point.intensity_flops_per_byte), math.log10(point.flops_per_s)
+        if any(abs(x - other_x) < 0.7 and abs(y - other_y) < 0.25 for other_x, other_y in placed):
+            continue
+        placed.append((x, y))
+        labels.append(
+            {
+                "x": x, "y": y, "text": safe(point.name, 24), "showarrow": False, "xanchor": "left", "xshift": 14,
+                "font": {"size": 12, "color": "@ink"}, "bgcolor": "@surface/0.75",
+            }
+        )  # fmt: skip
+    return labels
 
 
 def _roof_label(roof: Roofline, high: float) -> dict[str, Any]:

@@ -34,11 +34,13 @@
       const figure = figures[place.dataset.figure];
       const layout = paint(figure.layout, colour);
       layout.height = figure.height;
-      layout.width = place.clientWidth;
+      layout.width = printing ? (place.closest(".charts") ? 310 : 680) : place.clientWidth;
       layout.autosize = false;
       if (narrow.matches) layout.font.size = 12;
       if (printing) layout.font.size = 11;
       Plotly.react(place, paint(figure.data, colour), layout, { displayModeBar: false, responsive: false });
+      /* On paper the width is not known here: the drawing is scaled to its box. */
+      for (const svg of place.querySelectorAll(".main-svg")) svg.setAttribute("viewBox", `0 0 ${layout.width} ${layout.height}`);
     }
   };
 
