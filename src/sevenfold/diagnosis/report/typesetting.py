@@ -14,7 +14,7 @@ _NO_BREAK = "\u00a0"
 _MINUS_SIGN = re.compile(rf"(?<![^\s(\[=^{FIGURE_SPACE}±])-(?=\d)")
 _POWER = re.compile(r"\^(\u2212?\d+(?:\.\d+)?)")
 _CODE = re.compile(r"`([^`]+)`")
-_FLAG = re.compile(r"(--set [^\s;,()]+)")
+_FLAG = re.compile(r"(--set (?:&#?\w+;|[^\s;,()])+)")
 _UNIT = re.compile(r"(\d|\)|\]) (nats|bits)\b")
 
 
