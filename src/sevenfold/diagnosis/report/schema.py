@@ -1,7 +1,7 @@
 """The JSON schema of a diagnosis, in a form that does not depend on the version of pydantic that made it.
 
-``docs/diagnosis-schema.json`` is written by ``python -m sevenfold.diagnosis.report.schema FILE``; a test compares it
-with the model, and holds a fingerprint a version: a changed schema needs a new SCHEMA_VERSION.
+``python -m sevenfold.diagnosis.report.schema docs/diagnosis-schema.json`` writes it; a test compares the file with
+the model, and holds a fingerprint a version: a changed schema needs a new SCHEMA_VERSION.
 """
 
 from __future__ import annotations
