@@ -80,8 +80,18 @@ def test_parameters_are_filled_from_the_data() -> None:
     mine = custom_recipe(general, blobs(), task="classification")
     entry = MODELS[mine.recipe.model.name]
     assert entry.settings_for((5,), 3) == {"in_features": 5, "classes": 3}
-    with pytest.raises(UsageError, match="needs depth"):
+    with pytest.raises(UsageError, match=r"parameter that nothing fills: got depth, expected a default"):
         custom_recipe(lambda depth, width=8: net(width), blobs(), task="classification")
+
+
+def test_a_model_whose_parameters_only_the_data_fill_trains() -> None:
+    def required(in_features: int, classes: int) -> nn.Module:
+        return nn.Linear(in_features, classes)
+
+    mine = custom_recipe(required, blobs(), task="classification", steps=3)
+    assert train_run(mine.recipe, keep_weights=False).state == "finished"
+    with pytest.raises(UnknownNameError, match="unknown setting"):
+        train_run(mine.recipe.with_changes({"model.clases": 4}), keep_weights=False)
 
 
 def test_alternatives_and_data_sets_of_the_catalogue() -> None:
@@ -270,6 +280,16 @@ def test_an_edit_in_an_imported_file_changes_the_digest(tmp_path: Path, monkeypa
 def test_a_cached_function_counts_by_what_it_caches() -> None:
     one, two = functools.lru_cache(lambda: 1), functools.lru_cache(lambda: 2)
     assert fingerprint(lambda: one()) != fingerprint(lambda: two())
+
+
+def test_a_function_made_by_a_library_counts_by_what_it_computes() -> None:
+    def made(constant: int) -> Any:
+        space = {"__name__": "sevenfold.data.digits"}
+        exec(f"def outer():\n    return lambda width: width * {constant}\nfound = outer()", space)
+        return space["found"]
+
+    assert fingerprint(made(2)) == fingerprint(made(2)) != fingerprint(made(3))
+    assert fingerprint(nn.Linear) != fingerprint(nn.Bilinear)
 
 
 def test_a_lock_or_a_logger_does_not_make_a_function_nameless() -> None:

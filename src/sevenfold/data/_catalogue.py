@@ -2,7 +2,7 @@
 
 >>> from sevenfold.runs.recipe import DataChoice
 >>> len(load(DataChoice(name="digits", fraction=0.5), task="classification").train)
-539
+540
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ class _Walk:
             self._instance(value)
 
     def _function(self, function: types.FunctionType) -> None:
-        if not is_own(function.__module__) and not _is_local(function):
+        if not is_own(function.__module__) and _has_name(function):
             self._library("function", function)
             return
         self._say("function")
@@ -187,7 +187,7 @@ class _Walk:
             self._value(constant)
 
     def _class(self, kind: type) -> None:
-        if not is_own(kind.__module__):
+        if not is_own(kind.__module__) and _has_name(kind):
             self._library("class", kind)
             return
         self._say("class", kind.__name__, len(kind.__bases__))
@@ -248,9 +248,12 @@ class _Walk:
             self._value(part)
 
 
-def _is_local(function: types.FunctionType) -> bool:
-    # Functions made by exec, in a notebook, or in a module that is no longer loaded: their code is all there is.
-    return (function.__module__ or "").partition(".")[0] not in sys.modules
+def _has_name(value: Any) -> bool:
+    """Whether a library's module and the name lead back to it; a lambda or what a function made are their code."""
+    found: Any = sys.modules.get(value.__module__ or "")
+    for part in value.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is value
 
 
 def _home_of(value: object) -> str | None:

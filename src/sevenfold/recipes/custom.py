@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sevenfold.data import ArrayData, Dataset, load, pinned
 from sevenfold.errors import InputFileError, StorageError, UsageError, unknown_name
-from sevenfold.models import MODELS, register_custom
+from sevenfold.models import MODELS, ModelEntry, register_custom
 from sevenfold.recipes._fingerprint import fingerprint
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Recipe, Scalar
 
@@ -214,6 +214,8 @@ def _recipe(
     name: str, task: Task, model_name: str, choice: DataChoice, dataset: Dataset, settings: Mapping[str, Any]
 ) -> Recipe:
     entry = MODELS[model_name]
+    fitted = entry.fit(entry, dataset.input_shape, dataset.num_outputs)
+    _check_parameters(entry, fitted)
     batch_size = min(_BATCH_SIZE, len(dataset.train))
     steps = round(_EPOCHS * len(dataset.train) / batch_size)
     known = set(Recipe.model_fields) - {"name", "task", "model", "data"}
@@ -234,6 +236,16 @@ def _recipe(
         batch_size=batch_size,
         steps=min(max(steps, _FEWEST_STEPS), _MOST_STEPS),
     ).with_changes(changes)
-    fitted = entry.settings_for(dataset.input_shape, dataset.num_outputs)
     entry.spec({**fitted, **recipe.model.settings})  # settings that do not fit are told now
     return recipe
+
+
+def _check_parameters(entry: ModelEntry, fitted: Mapping[str, Scalar]) -> None:
+    for name, parameter in entry.spec_type.model_fields.items():
+        if parameter.is_required() and name not in {**entry.preset, **fitted}:
+            raise UsageError(
+                "the model's function has a parameter that nothing fills",
+                got=name,
+                expected="a default, or a name that the data fill (classes, in_features, vocab_size, context, ...)",
+                hint=f"{name}=VALUE in the function's parameters",
+            )

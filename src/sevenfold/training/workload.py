@@ -58,7 +58,7 @@ def fitted_model(recipe: Recipe, dataset: Dataset) -> tuple[ModelEntry, dict[str
         raise UsageError(
             f"model {entry.name} is not for this task", got=f"task {recipe.task}", expected=f"task {entry.task}"
         )
-    entry.spec(recipe.model.settings)
+    _check_given(entry, recipe.model.settings)
     settings = dict(entry.settings_for(dataset.input_shape, dataset.num_outputs)) | recipe.model.settings
     entry.spec(settings)
     return entry, settings
@@ -72,7 +72,17 @@ def check_recipe(recipe: Recipe) -> None:
             got=f"batch_size={recipe.batch_size}, accumulate={recipe.accumulate}",
             hint=f"--set accumulate={_nearest_divisor(recipe.batch_size, recipe.accumulate)}",
         )
-    MODELS[recipe.model.name].spec(recipe.model.settings)
+    _check_given(MODELS[recipe.model.name], recipe.model.settings)
+
+
+def _check_given(entry: ModelEntry, settings: Mapping[str, Scalar]) -> None:
+    """Check a recipe's own model settings before its data set is read.
+
+    A caller's model may have parameters that only the data set fills (``classes``): then the check waits for it.
+    """
+    required = {name for name, field in entry.spec_type.model_fields.items() if field.is_required()}
+    if required <= {*entry.preset, *settings}:
+        entry.spec(settings)
 
 
 def resolve_device(recipe: Recipe) -> torch.device:
