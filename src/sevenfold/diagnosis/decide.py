@@ -1,8 +1,8 @@
 """What binds: the simultaneous intervals, the probability of being best, and the smallest set that holds 95% of it.
 
 Knows effects and their joint draws, nothing of probes. Nothing binds unless some row's simultaneous interval lies
-above the smallest effect worth a name; which rows may be the best is then read from the joint draws, so that a row
-too noisy to be excluded is named beside the clear one.
+above the smallest effect worth a name. Which rows may be the best is read from the joint draws: a row too noisy to
+be excluded is named beside one that is sure, and none is ever named alone without being sure itself.
 """
 
 from __future__ import annotations
@@ -38,8 +38,12 @@ def decide(
     p_best = _probabilities(candidates, draws)
     tied = _smallest_set(p_best)
     effects = {name: estimate.effect(num_compared) for name, estimate in candidates.items()}
-    significant = any(effect.simultaneous_low >= min_effect for effect in effects.values())
-    return Verdict(tied if significant else (), p_best, tied)
+    sure = [name for name, effect in effects.items() if effect.simultaneous_low >= min_effect]
+    if not sure:
+        return Verdict((), p_best, tied)
+    if not set(sure) & set(tied):
+        tied = (*tied, max(sure, key=lambda name: p_best[name]))
+    return Verdict(tied, p_best, tied)
 
 
 def _probabilities(candidates: Mapping[ConstraintName, Estimate], draws: JointDraws) -> dict[ConstraintName, float]:

@@ -25,8 +25,8 @@ from sevenfold.runs.recipe import Recipe
 
 OnEvent = Callable[[str, str, int, int, float | None], None]  # kind, label, runs done, runs planned, seconds left
 MIN_SEEDS = 3
-MORE_SEEDS = (5, 8)  # measurement seeds of the rows in a tie, step by step
-EXTRA_RUNS = 30.0  # baseline runs that ties may take where no budget is given
+MORE_SEEDS = (5, 8, 12)  # measurement seeds of the rows in a tie: the verdict is looked at before each
+EXTRA_RUNS = 40.0  # baseline runs that ties may take where no budget is given
 DEFAULT_MIN_EFFECT = 0.01
 
 
@@ -179,33 +179,38 @@ class _Engine:
     def _settle_ties(self) -> None:
         """More seeds for the rows that may be the best while the verdict is open and there is time."""
         spent = 0.0
-        for num_seeds in MORE_SEEDS:
-            if num_seeds <= self.case.min_seeds:
-                continue
-            contenders = self._contenders()
-            if not contenders:
+        while contenders := self._contenders():
+            goal = next((more for more in MORE_SEEDS if more > self._fewest_seeds(contenders)), None)
+            while goal is not None and not self._affords(contenders, goal, spent):
+                goal = goal - 1 if goal - 1 > self._fewest_seeds(contenders) else None
+            if goal is None:
                 return
-            before = self.pace.units_done
+            spent += self._cost_of(contenders, goal)
             for name in contenders:
-                self.rows[name].ask(num_seeds)
-            cost = sum(row.forecast() for row in self.rows.values()) + num_seeds
-            if not self.pace.limited and spent + cost > EXTRA_RUNS:
-                return
+                self.rows[name].ask(goal)
             self._rounds()
-            spent += self.pace.units_done - before
+
+    def _fewest_seeds(self, names: Sequence[ConstraintName]) -> int:
+        return min(self.rows[name].num_seeds for name in names)
+
+    def _cost_of(self, names: Sequence[ConstraintName], goal: int) -> float:
+        """Baseline runs that these rows cost up to ``goal`` seeds, with the baseline's own."""
+        most = max(row.num_seeds for row in self.rows.values())
+        own = {self.rows[name].measured_by(): max(0, goal - self.rows[name].num_seeds) for name in names}
+        return max(0, goal - most) + sum(row.seed_cost() * more for row, more in own.items())
+
+    def _affords(self, names: Sequence[ConstraintName], goal: int, spent: float) -> bool:
+        cost = self._cost_of(names, goal)
+        return self._fits(cost) if self.pace.limited else spent + cost <= EXTRA_RUNS
 
     def _contenders(self) -> tuple[ConstraintName, ...]:
         """The rows that more seeds could decide between; none when the verdict is clear."""
         estimates = self._estimates()
         verdict = self._verdict(estimates)
-        if verdict.is_clear or self._surely_nothing(estimates):
+        largest = max((one.value for one in self._active(estimates).values()), default=0.0)
+        if verdict.is_clear or largest < self._min_effect():
             return ()
         return verdict.tied
-
-    def _surely_nothing(self, estimates: dict[ConstraintName, Estimate]) -> bool:
-        """Whether every effect is surely below the smallest that counts."""
-        least = self._min_effect()
-        return all(one.effect(len(estimates)).simultaneous_high < least for one in self._active(estimates).values())
 
     def _estimates(self) -> dict[ConstraintName, Estimate]:
         found = {name: row.estimate() for name, row in self.rows.items()}

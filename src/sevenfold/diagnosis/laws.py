@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 EXPONENTS = (0.05, 2.0)  # bounds of b: nearly logarithmic, and steeper than any published law
-TYPICAL_EXPONENT = 0.5  # of learning curves; predicts the third point from two before the third is looked at
 _GRID = 75
 
 Array = NDArray[np.float64]

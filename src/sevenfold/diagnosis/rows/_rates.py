@@ -7,13 +7,14 @@ successive halving. Rates are multiples of the recipe's own; 1 is the recipe its
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sevenfold.diagnosis.ledger import Probe, Setting, shown_setting
 from sevenfold.diagnosis.probes import SELECTION
 from sevenfold.diagnosis.rows._row import Case
 
+Scores = dict[float, tuple[float, ...]]
 GRID = (0.5, 1.0, 2.0)
 _FURTHEST = 4096.0
 HALF = "half the steps"
@@ -38,10 +39,15 @@ def short_rate(case: Case, multiple: float, of: Setting | None = None) -> Settin
     return Setting(f"{lever}, {HALF}", shown_setting(rate), changes, rate, cost)
 
 
-def scores(case: Case, multiples: tuple[float, ...], of: Setting | None = None) -> dict[float, float]:
-    """Mean loss on the selection seeds by multiple, of those that are known."""
-    found = {one: case.ledger.score(short_rate(case, one, of), SELECTION) for one in multiples}
-    return {one: score for one, score in found.items() if score is not None}
+def scores(case: Case, multiples: tuple[float, ...], of: Setting | None = None) -> Scores:
+    """Losses on the selection seeds by multiple, of those that are known; a failed run's is infinite."""
+    found: Scores = {}
+    for one in multiples:
+        setting = short_rate(case, one, of)
+        if not case.ledger.missing(setting, SELECTION):
+            values = case.ledger.values(setting, SELECTION)
+            found[one] = tuple(values.get(seed, math.inf) for seed in SELECTION)
+    return found
 
 
 def missing_rates(case: Case, multiples: tuple[float, ...], of: Setting | None = None) -> list[Probe]:
@@ -50,17 +56,22 @@ def missing_rates(case: Case, multiples: tuple[float, ...], of: Setting | None =
     return [probe for one in settings for probe in case.ledger.missing(one, SELECTION)]
 
 
-def best_rate(known: Mapping[float, float], margin: float = 0.0) -> float:
-    """The multiple of the lowest loss; 1 unless another is better by more than ``margin``."""
-    best = min(known, key=lambda multiple: (known[multiple], abs(math.log(multiple))))
-    return best if 1.0 not in known or known[best] < known[1.0] - margin else 1.0
+def best_rate(known: Mapping[float, Sequence[float]], margin: float, centre: float = 1.0) -> float:
+    """The multiple of the lowest mean loss; ``centre`` unless another is better by ``margin`` on every seed.
+
+    >>> best_rate({1.0: (2.0, 3.0), 2.0: (1.0, 2.9)}, 0.05), best_rate({1.0: (2.0, 3.0), 2.0: (1.0, 3.0)}, 0.05)
+    (2.0, 1.0)
+    """
+    best = min(known, key=lambda multiple: (sum(known[multiple]), abs(math.log(multiple / centre))))
+    pairs = zip(known[best], known[centre], strict=True)
+    return best if all(new < old - margin for new, old in pairs) else centre
 
 
-def next_rates(known: Mapping[float, float], margin: float) -> tuple[float, ...]:
+def next_rates(known: Mapping[float, Sequence[float]], margin: float) -> tuple[float, ...]:
     """The multiples to try next: further while it improves, in steps that grow, then between neighbours.
 
-    >>> next_rates({0.5: 3.0, 1.0: 2.0, 2.0: 1.0}, 0.01), next_rates({0.5: 3.0, 1.0: 1.0, 2.0: 2.0}, 0.01)
-    ((4.0, 16.0), ())
+    >>> next_rates({0.5: [3.0], 1.0: [2.0], 2.0: [1.0]}, 0.01)
+    (4.0, 16.0)
     """
     if missing := tuple(one for one in GRID if one not in known):
         return missing
@@ -76,9 +87,9 @@ def next_rates(known: Mapping[float, float], margin: float) -> tuple[float, ...]
     return tuple(one for one in wanted if one not in known and 1 / _FURTHEST <= one <= _FURTHEST)
 
 
-def follow_rates(case: Case) -> tuple[dict[float, float], list[Probe]]:
+def follow_rates(case: Case) -> tuple[Scores, list[Probe]]:
     """The baseline's own rate search as far as it is known, and the probes that would carry it on."""
-    known: dict[float, float] = {}
+    known: Scores = {}
     while more := next_rates(known, case.margin()):
         if missing := missing_rates(case, more):
             return known, missing

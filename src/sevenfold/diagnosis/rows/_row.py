@@ -99,6 +99,10 @@ class Row(ABC):
         """Baseline runs that this row still needs, what it wants now included."""
 
     @abstractmethod
+    def seed_cost(self) -> float:
+        """Baseline runs that one more measurement seed of this row costs."""
+
+    @abstractmethod
     def estimate(self) -> Estimate | None:
         """The effect that this row is ranked by; None while it is not known."""
 
@@ -136,6 +140,10 @@ class Row(ABC):
     def test_estimate(self) -> Estimate | None:
         """The gain of this row's own change on the test split; None where it changes nothing that was run."""
         return None
+
+    def measured_by(self) -> Row:
+        """The row whose probes measure this one: itself, if it has its own."""
+        return self
 
     def ask(self, num_seeds: int) -> None:
         """Ask for this many measurement seeds: this row decides the verdict and its interval is too wide."""

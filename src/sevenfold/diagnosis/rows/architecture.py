@@ -57,7 +57,7 @@ class Architecture(Row):
         known, more = follow_rates(self.case)
         if more:
             return more, None
-        centre = best_rate(known)
+        centre = best_rate(known, self.case.margin())
         if probes := [probe for one in self.alternatives for probe in self._checks(one, centre)]:
             return probes, None
         tuned = [self._tuned(one, centre) for one in self._ranked(centre)]
@@ -77,21 +77,23 @@ class Architecture(Row):
         known = scores(self.case, grid, one)
         if len(known) < len(grid) or self.case.frugal:
             return grid
-        best = best_rate({multiple / centre: score for multiple, score in known.items()}, self.case.margin())
-        return (*grid, best * best * centre) if best != 1 else grid
+        best = best_rate(known, self.case.margin(), centre)
+        return (*grid, best * best / centre) if best != centre else grid
 
     def _tuned(self, one: Setting, centre: float) -> Setting:
-        return one.with_(rate_changes(self.case, best_rate(scores(self.case, self._grid(one, centre), one))))
+        known = scores(self.case, self._grid(one, centre), one)
+        return one.with_(rate_changes(self.case, best_rate(known, 0.0, centre)))
 
     def _ranked(self, centre: float) -> list[Setting]:
         """Alternatives by their best loss at half the steps."""
         return sorted(
-            self.alternatives, key=lambda one: min(scores(self.case, self._grid(one, centre), one).values())
+            self.alternatives,
+            key=lambda one: min(map(sum, scores(self.case, self._grid(one, centre), one).values())),
         )
 
     def reference(self) -> Setting:
         """The baseline at its own best rate: where the recipe's rate is off, an alternative may not win by that."""
-        rate = best_rate(follow_rates(self.case)[0])
+        rate = best_rate(follow_rates(self.case)[0], self.case.margin())
         return Setting("optimizer.lr", "tuned", rate_changes(self.case, rate)) if rate != 1 else BASELINE
 
     def forecast(self) -> float:
@@ -106,6 +108,10 @@ class Architecture(Row):
         return now + self.num_seeds + (4.0 if many and first else 0.0)
 
     # Measuring -------------------------------------------------------------------------------------------------
+
+    def seed_cost(self) -> float:
+        winner = self.winner()
+        return 1.0 if winner is None else winner.cost + (self.reference() is not BASELINE)
 
     def estimate(self) -> Estimate | None:
         winner = self.winner()
@@ -138,7 +144,7 @@ class Architecture(Row):
         )  # fmt: skip
 
     def _other_points(self, winner: Setting) -> list[Point]:
-        centre = best_rate(follow_rates(self.case)[0])
+        centre = best_rate(follow_rates(self.case)[0], self.case.margin())
         tuned = [self._tuned(one, centre) for one in self._ranked(centre)]
         return [self.point(one, SELECTION) for one in tuned if one.label != winner.label
                 and self.case.ledger.runs(one, SELECTION)]  # fmt: skip

@@ -44,6 +44,9 @@ class Compute(Row):
     def forecast(self) -> float:
         return sum(setting.cost for setting, _ in self.wants())
 
+    def seed_cost(self) -> float:
+        return self.double.cost + self.half.cost
+
     def estimate(self) -> Estimate | None:
         return self.paired(self.double)
 

@@ -1,7 +1,8 @@
 """Data: half and a quarter of the examples at the same steps, and one doubling up by the fitted law.
 
 More data cannot be tried, so the law is put to a test that it can fail: the full set is predicted from the quarter
-and the half at the typical exponent, and the miss, carried one doubling further, widens the interval.
+and the half (two points: a power law without a floor), and the miss, carried one doubling further, widens the
+interval.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from sevenfold.diagnosis.effects import Estimate, derived
-from sevenfold.diagnosis.laws import TYPICAL_EXPONENT, PowerLaw, fit_power
+from sevenfold.diagnosis.laws import PowerLaw, fit_power
 from sevenfold.diagnosis.ledger import Probe, Setting
 from sevenfold.diagnosis.result import Amount, Constraint, ConstraintName
 from sevenfold.diagnosis.rows._row import Case, Row, amounts, count_text, fit_figure, law_draws
@@ -45,6 +46,9 @@ class Data(Row):
     def forecast(self) -> float:
         return float(len(self.wants()))
 
+    def seed_cost(self) -> float:
+        return float(len(self.smaller) + len(self.larger))
+
     def estimate(self) -> Estimate | None:
         if self.larger:
             gain = self.paired(self.larger[0])
@@ -56,9 +60,9 @@ class Data(Row):
         if fitted is None:
             return None
         (law, drawn), gains = fitted
-        half, quarter = gains[0.5].value, gains[0.25].value
-        predicted = (quarter - half) * -(2.0**-TYPICAL_EXPONENT)
-        miss = abs(-half - predicted) * 2.0 ** -float(law.exponent[0])
+        full = self.case.baseline_loss()
+        half, quarter = (full - gains[share].value for share in (0.5, 0.25))
+        miss = abs(full - half**2 / quarter) * 2.0 ** -float(law.exponent[0])
         return derived(float(law.gain(1, 2)[0]), drawn.gain(1, 2), gains[0.5].num_seeds, widen=miss)
 
     def _fit(self) -> tuple[tuple[PowerLaw, PowerLaw], dict[float, Estimate]] | None:

@@ -28,6 +28,9 @@ class Efficiency(Row):
             return self.case.facts.no_step_reason
         return self.compute.unavailable()
 
+    def measured_by(self) -> Row:
+        return self.compute
+
     def ask(self, num_seeds: int) -> None:
         super().ask(num_seeds)
         self.compute.ask(num_seeds)
@@ -37,6 +40,9 @@ class Efficiency(Row):
 
     def forecast(self) -> float:
         return 0.0
+
+    def seed_cost(self) -> float:
+        return self.compute.seed_cost()
 
     def factor(self) -> float:
         """How many times faster the chip could step."""

@@ -31,6 +31,9 @@ class Energy(Row):
     def active(self) -> bool:
         return self.unavailable() is None and self.case.stopped_by() == "energy"
 
+    def measured_by(self) -> Row:
+        return self.compute
+
     def ask(self, num_seeds: int) -> None:
         super().ask(num_seeds)
         self.compute.ask(num_seeds)
@@ -40,6 +43,9 @@ class Energy(Row):
 
     def forecast(self) -> float:
         return 0.0
+
+    def seed_cost(self) -> float:
+        return self.compute.seed_cost()
 
     def factor(self) -> float:
         """How many times fewer joules the same step could take."""

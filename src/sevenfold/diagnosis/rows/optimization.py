@@ -48,7 +48,7 @@ class Optimization(Row):
         known, more = follow_rates(self.case)
         if more:
             return more, None
-        rate = best_rate(known)
+        rate = best_rate(known, self.case.margin())
         tuned = self._single("optimizer.lr", rate_changes(self.case, rate))
         singles = self._singles(rate)
         if probes := self._missing([*singles, *([tuned] if any(self._is_full(one) for one in singles) else [])]):
@@ -153,6 +153,10 @@ class Optimization(Row):
 
     # Measuring -------------------------------------------------------------------------------------------------
 
+    def seed_cost(self) -> float:
+        winner = self.winner()
+        return 1.0 if winner is None else winner.cost
+
     def estimate(self) -> Estimate | None:
         winner = self.winner()
         return None if winner is None else self.paired(winner)
@@ -187,7 +191,7 @@ class Optimization(Row):
 
     def _tried(self, winner: Setting) -> list[Setting]:
         known, _ = follow_rates(self.case)
-        rate = best_rate(known)
+        rate = best_rate(known, self.case.margin())
         tuned = self._single("optimizer.lr", rate_changes(self.case, rate))
         singles = self._singles(rate)
         return [

@@ -69,6 +69,9 @@ class Parameters(Row):
         later = sum(size.cost * self.num_seeds for size in self._sizes() if missing_rates(self.case, GRID, size))
         return later + sum(setting.cost for setting, _ in self.wants())
 
+    def seed_cost(self) -> float:
+        return sum(size.cost for size in self._sizes())
+
     def _measured(self) -> dict[float, tuple[Setting, Estimate]]:
         """By parameter ratio: the tuned setting and its gain, of the sizes that are known."""
         found = {}
