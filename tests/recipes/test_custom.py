@@ -292,6 +292,14 @@ def test_a_function_made_by_a_library_counts_by_what_it_computes() -> None:
     assert fingerprint(nn.Linear) != fingerprint(nn.Bilinear)
 
 
+def test_what_is_nested_too_deeply_is_told_in_one_line() -> None:
+    deep: list[Any] = []
+    for _ in range(10_000):
+        deep = [deep]
+    with pytest.raises(UsageError, match="nested too deeply"):
+        fingerprint(lambda: deep)
+
+
 def test_a_lock_or_a_logger_does_not_make_a_function_nameless() -> None:
     lock, logger = threading.Lock(), logging.getLogger("mine")
     assert len(fingerprint(lambda: (lock, logger))) == 64

@@ -24,6 +24,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from sevenfold.errors import UsageError
+
 __all__ = ["fingerprint", "is_own"]
 
 _UNSTABLE = frozenset(
@@ -51,7 +53,14 @@ def fingerprint(builder: Callable[..., Any]) -> str:
     >>> fingerprint(lambda width: width * 2) == fingerprint(lambda width: width * 3)
     False
     """
-    return _Walk().digest(builder)
+    try:
+        return _Walk().digest(builder)
+    except RecursionError:
+        raise UsageError(
+            "the model's function holds a structure that is nested too deeply to be named",
+            got=getattr(builder, "__qualname__", type(builder).__name__),
+            hint="building the structure inside the function",
+        ) from None
 
 
 def is_own(module_name: str | None) -> bool:
