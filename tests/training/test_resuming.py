@@ -209,3 +209,34 @@ def test_a_second_interruption_does_not_wait_for_the_step(small: Small, tmp_path
         train_run(small(), home=tmp_path, on_step=on_step)
     assert RunStore(tmp_path / "runs.sqlite").require(small().run_id()).state == "interrupted"
     assert not (tmp_path / "runs").exists()
+
+
+def test_where_the_store_lost_the_metrics_the_run_starts_over_and_says_so(small: Small, tmp_path: Path) -> None:
+    recipe = small(checkpoint_every=4, model__dropout=0.2)
+    train_run(recipe, home=tmp_path / "whole")
+    with pytest.raises(ZeroDivisionError):
+        train_run(recipe, home=tmp_path / "parts", on_step=crash_at(13))
+    for file in (tmp_path / "parts").glob("runs.sqlite*"):
+        file.unlink()
+    notes: list[str] = []
+    train_run(recipe, home=tmp_path / "parts", on_event=notes.append)
+    assert len(notes) == 1
+    assert "starts over" in notes[0]
+    assert same(everything(tmp_path / "parts", recipe), everything(tmp_path / "whole", recipe))
+
+
+def test_with_two_threads_too(small: Small, tmp_path: Path) -> None:
+    recipe = small(model__name="lecun1989-small", model__settings={"dropout": 0.2}, threads=2, batch_size=96)
+    train_run(recipe, home=tmp_path / "whole")
+    got = interrupted(tmp_path / "parts", recipe, 7)
+    assert same(got, everything(tmp_path / "whole", recipe))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")
+@pytest.mark.slow
+def test_compiled_too(small: Small, tmp_path: Path) -> None:
+    recipe = small(compile=True, model__dropout=0.2)
+    train_run(recipe, home=tmp_path / "whole")
+    torch.compiler.reset()
+    got = interrupted(tmp_path / "parts", recipe, 7)
+    assert same(got, everything(tmp_path / "whole", recipe))

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from sevenfold import checkpoints
-from sevenfold.errors import NonFiniteLossError, OutOfMemoryError, StorageError, UsageError
+from sevenfold.errors import NonFiniteLossError, OutOfMemoryError, RunError, StorageError, UsageError
 from sevenfold.runs.recipe import Recipe
 from sevenfold.runs.store import RunStore
 from sevenfold.training import Progress, train_run
@@ -300,3 +300,16 @@ def test_an_energy_limit_that_nothing_can_notice_is_refused(small: Small, monkey
     monkeypatch.setattr("sevenfold.training.metering.find_meter", lambda *_: None)
     with pytest.raises(UsageError, match="meter"):
         train_run(small(limits__energy_j=11))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")
+def test_without_a_compiler_the_error_says_what_to_do(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    class InvalidCxxCompiler(RuntimeError):
+        __module__ = "torch._inductor.exc"
+
+    def refuse(self: TrainingStep, *_: object) -> torch.Tensor:
+        raise InvalidCxxCompiler("InvalidCxxCompiler: No working C++ compiler found\nand so on")
+
+    monkeypatch.setattr(TrainingStep, "__call__", refuse)
+    with pytest.raises(RunError, match=r"torch\.compile.*C\+\+ compiler.*--set compile=false"):
+        train_run(small(compile=True))

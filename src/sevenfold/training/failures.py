@@ -37,7 +37,7 @@ def translated(error: Exception, recipe: Recipe) -> Exception:
         return RunError(
             "torch.compile cannot compile this model here",
             got=_first_line(error),
-            expected="a C++ compiler",
+            expected="a C++ compiler" if "CxxCompiler" in str(error) else "a model that it takes",
             hint="--set compile=false",
         )
     return error

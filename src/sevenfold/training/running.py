@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from sevenfold import checkpoints
 from sevenfold.checkpoints import Checkpoint
 from sevenfold.errors import CheckpointError
@@ -107,6 +109,9 @@ class _Run:
     ) -> RunRecord:
         """Train the workload as this run; the writer is the claim to the run's folder too."""
         checkpoint = self._newest()
+        if checkpoint is not None and len(self._losses(checkpoint.step)) < checkpoint.step:
+            self.note(f"run {self.id} starts over: its metrics before step {checkpoint.step} are not in the store")
+            checkpoint = None
         loop = Loop(
             workload,
             Tally() if checkpoint is None else Tally.from_dict(checkpoint.state["tally"]),
@@ -164,13 +169,20 @@ class _Run:
         if self.keep_weights:
             facts = {"run_id": self.id, "recipe_digest": self._digest(), "step": str(loop.tally.step)}
             checkpoints.save_weights(self.folder, checkpoints.model_tensors(loop.workload.model), facts)
-        _, losses = self.store.metrics(self.id, "train_loss")
         loop.state()
+        losses = self._losses(loop.tally.step)
         writer.finish(summarize(loop.workload, loop.tally, losses, test=test, train=train))
         checkpoints.remove_checkpoints(self.checkpoints)
         if not self.keep_weights and self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
         return self.store.require(self.id)
+
+    def _losses(self, step: int) -> np.ndarray:
+        """The training losses that the store has of the steps up to this one."""
+        if "train_loss" not in self.store.metric_names(self.id):
+            return np.empty(0)
+        steps, losses = self.store.metrics(self.id, "train_loss")
+        return losses[steps <= step]
 
     def _digest(self) -> str:
         return self.recipe.with_changes({"name": "-", "checkpoint_every": None}).digest()
