@@ -296,10 +296,28 @@ def test_evaluation_and_checkpoints_draw_no_energy_of_the_steps(small: Small) ->
     assert meter.reads == 1 + 7 + 7
 
 
-def test_an_energy_limit_that_nothing_can_notice_is_refused(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_energy_limit_without_a_meter_is_modelled_and_says_so(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sevenfold.training.metering.find_meter", lambda *_: None)
+    record = train_run(small(limits__energy_j=0.2, steps=1_000_000, evaluate_every=1_000_000))
+    summary: dict[str, Any] = record.summary
+    assert (summary["stopped_by"], summary["energy_method"]) == ("energy", "modelled")
+    assert summary["energy_j"] >= 0.2
+    # 3.5 W of one core for as long as the steps took; what lies between the steps is a little more than them.
+    assert 3.5 * summary["train_seconds"] <= summary["energy_j"] <= 3.5 * summary["wall_seconds"]
+
+
+def test_an_energy_limit_that_nothing_can_notice_is_refused(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    from sevenfold.training.metering import meter_for
+    from sevenfold.training.workload import build_workload
+
+    monkeypatch.setattr("sevenfold.training.metering.find_meter", lambda *_: None)
+    workload = replace(build_workload(small(limits__energy_j=11)), device=torch.device("cuda", 0))
     with pytest.raises(UsageError, match="meter"):
-        train_run(small(limits__energy_j=11))
+        meter_for(workload, None)
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")

@@ -95,7 +95,7 @@ class _Bar:
         if now - self._last < _REFRESH_S and progress.step < progress.steps:
             return
         self._last = now
-        shown = {"losses": _losses(progress), "left": _time_left(progress)}
+        shown: dict[str, Any] = {"losses": _losses(progress), "left": _time_left(progress)}
         if self._task is None:
             if progress.resumed_from:
                 self._bar.console.print(f"going on from step {progress.resumed_from}")

@@ -241,5 +241,5 @@ class Loop:
             f"the {what} is not finite at step {step}",
             got=f"{value} at learning rate {rate:.3g}",
             expected="a finite loss",
-            hint=f"a lower learning rate, --set optimizer.lr={self.recipe.optimizer.lr / 10:.3g}",
+            hint=f"a lower learning rate, --set optimizer.lr={min(self.recipe.optimizer.lr / 10, 0.01):.3g}",
         )

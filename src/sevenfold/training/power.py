@@ -1,4 +1,4 @@
-"""Joules while a run trains: NVML for a CUDA device, RAPL for the CPU package, and a model where neither is there.
+"""Joules while a run trains: NVML for a CUDA device, RAPL for the CPU package, models where neither is there.
 
 A measured figure is everything that the device or package drew, other programs on it included. `find_meter` returns
 None where the machine has no meter that this user may read.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Literal, Protocol
 
 _RAPL = Path("/sys/class/powercap")
@@ -37,6 +38,19 @@ class ModelledMeter:
 
     def read_j(self, num_steps: int) -> float:
         return num_steps * self.joules_per_step
+
+
+class TimedMeter:
+    """So many watts for as long as it counts: modelled, and said to be."""
+
+    method: Literal["modelled"] = "modelled"
+
+    def __init__(self, watts: float, source: str) -> None:
+        self._watts, self._began = watts, perf_counter()
+        self.source = source
+
+    def read_j(self, num_steps: int) -> float:
+        return self._watts * (perf_counter() - self._began)
 
 
 class RaplMeter:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from sevenfold.data import Dataset, load
-from sevenfold.errors import UsageError
+from sevenfold.errors import SpecError, UnknownNameError, UsageError
 from sevenfold.models import MODELS, ModelEntry
 from sevenfold.runs.recipe import Recipe, Scalar
 from sevenfold.training.objectives import Loss, loss_function
@@ -60,7 +60,7 @@ def fitted_model(recipe: Recipe, dataset: Dataset) -> tuple[ModelEntry, dict[str
         )
     _check_given(entry, recipe.model.settings)
     settings = dict(entry.settings_for(dataset.input_shape, dataset.num_outputs)) | recipe.model.settings
-    entry.spec(settings)
+    _check_settings(entry, settings)
     return entry, settings
 
 
@@ -82,7 +82,22 @@ def _check_given(entry: ModelEntry, settings: Mapping[str, Scalar]) -> None:
     """
     required = {name for name, field in entry.spec_type.model_fields.items() if field.is_required()}
     if required <= {*entry.preset, *settings}:
+        _check_settings(entry, settings)
+
+
+def _check_settings(entry: ModelEntry, settings: Mapping[str, Scalar]) -> None:
+    """The entry's own check, told in the recipe's keys: ``model.width``."""
+    try:
         entry.spec(settings)
+    except UnknownNameError as error:
+        hint = None if error.hint is None else f"model.{error.hint}"
+        raise UnknownNameError(
+            f"model {entry.name}: {error.message}", got=error.got, expected=error.expected, hint=hint
+        ) from None
+    except SpecError as error:
+        raise SpecError(
+            f"model {entry.name}: {error.message}", got=error.got, expected=error.expected, hint=error.hint
+        ) from None
 
 
 def resolve_device(recipe: Recipe) -> torch.device:
