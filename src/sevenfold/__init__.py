@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sevenfold.actions.count import count as count
     from sevenfold.actions.diagnose import diagnose as diagnose
     from sevenfold.actions.recipe import recipe as recipe
+    from sevenfold.actions.runs import check_runs as check_runs
     from sevenfold.actions.runs import compare_runs as compare_runs
     from sevenfold.actions.runs import list_runs as list_runs
     from sevenfold.actions.runs import show_run as show_run
@@ -35,6 +36,7 @@ _ACTIONS = {
     "count": "count",
     "diagnose": "diagnose",
     "recipe": "recipe",
+    "check_runs": "runs",
     "compare_runs": "runs",
     "list_runs": "runs",
     "show_run": "runs",

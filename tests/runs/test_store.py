@@ -673,6 +673,43 @@ def test_truncations_and_flips_are_never_loaded_in_silence(killed: Path, tmp_pat
     assert counts["noticed"] > 35, counts
 
 
+def test_at_rest_every_flip_is_noticed(store: RunStore) -> None:
+    for seed in range(4):
+        with opened(store, seed) as writer:
+            for step in range(50):
+                writer.log(step, {"loss": seed + 1 / (step + 1)})
+            writer.finish({"validation_loss": 0.1 * seed})
+    store.close()
+    original, source = store.path.read_bytes(), random.Random(3)
+    assert RunStore(store.path).check() == []
+    for _ in range(25):
+        content = bytearray(original)
+        at = source.randrange(len(content))
+        content[at] ^= source.randrange(1, 256)
+        store.path.write_bytes(content)
+        assert RunStore(store.path).check() != [], at
+    store.path.write_bytes(original)
+    assert RunStore(store.path).check() == []
+    opened(store, 9).finish({})
+    assert store.check() == []
+
+
+def test_closing_and_opening_from_many_processes_raises_no_false_alarm(store: RunStore) -> None:
+    code = (
+        "first = int(sys.argv[2])\n"
+        "for seed in range(first, first + 12):\n"
+        "    opened(store, seed).finish({'validation_loss': 1.0})\n"
+        "    store.records(limit=2); store.close()\n"
+    )
+    processes = [child(code, store.path, first) for first in (0, 100, 200)]
+    while any(process.poll() is None for process in processes):
+        assert RunStore(store.path).check() == []
+    assert [ended(process) for process in processes] == ["", "", ""]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert len(store.records()) == 36
+    assert store.check() == []
+
+
 def test_without_the_witness_a_cut_log_would_be_silent(killed: Path, tmp_path: Path) -> None:
     """The mutation beside the test above: it is the witness that notices."""
     written = everything(shutil.copytree(killed, tmp_path / "whole") / "runs.sqlite")

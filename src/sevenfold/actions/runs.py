@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from sevenfold.errors import UsageError
+from sevenfold.errors import StoreError, UsageError
 from sevenfold.runs.record import RunRecord, RunState
 from sevenfold.runs.store import RunStore
 from sevenfold.spec import Spec
@@ -123,6 +123,15 @@ class RunComparison(_Result):
     over_seeds: list[OverSeeds]
 
 
+class StoreCheck(_Result):
+    """What a reading of the whole store found."""
+
+    schema_version: str = SCHEMA_VERSION
+    store: str
+    num_runs: int | None  # None where even their list cannot be read
+    damage: list[str]  # one sentence each; empty for a store that is whole
+
+
 def list_runs(
     *,
     state: RunState | None = None,
@@ -170,6 +179,17 @@ def compare_runs(ids: Sequence[str], *, store: RunStore | Path | None = None) ->
         summary=_summary_rows(records),
         over_seeds=_over_seeds(records),
     )
+
+
+def check_runs(*, store: RunStore | Path | None = None) -> StoreCheck:
+    """Read the whole store and compare it with what was written: ``check_runs().damage == []``."""
+    opened = _opened(store)
+    damage = opened.check()
+    try:
+        num_runs = len(opened.ids())
+    except StoreError:
+        num_runs = None
+    return StoreCheck(store=str(opened.path), num_runs=num_runs, damage=damage)
 
 
 _STATES = ("running", "finished", "failed", "interrupted")

@@ -15,6 +15,8 @@ from typer.exceptions import TyperException
 
 from sevenfold.errors import OutOfMemoryError, SevenfoldError, StorageError, UsageError
 
+_INTERRUPTED = 130
+
 
 def run_guarded(arguments: list[str]) -> int:
     """Run the command line and return its exit status."""
@@ -24,6 +26,8 @@ def run_guarded(arguments: list[str]) -> int:
 
         result = app(args=arguments, standalone_mode=False)
         sys.stdout.flush()
+        if result == _INTERRUPTED:  # typer's way to tell of a KeyboardInterrupt
+            return _interruption(as_json)
         return result if isinstance(result, int) else 0
     except SevenfoldError as error:
         return _report(error, as_json)
@@ -32,11 +36,13 @@ def run_guarded(arguments: list[str]) -> int:
     except TyperException as error:
         return _report(_from_click(error), as_json)
     except (typer.Abort, KeyboardInterrupt):
-        print("interrupted; what was recorded is kept, the same command goes on from there", file=sys.stderr)  # noqa: T201
-        return 130
+        return _interruption(as_json)
+    except SystemExit as leave:
+        if isinstance(leave.__context__, BrokenPipeError):  # typer's way to tell of a reader that left
+            return _reader_left()
+        raise
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _reader_left()
     except MemoryError:
         return _report(
             OutOfMemoryError("the machine has no memory left", hint="a smaller --set batch_size"), as_json
@@ -45,6 +51,17 @@ def run_guarded(arguments: list[str]) -> int:
         return _report(_from_os(error), as_json)
     except Exception as error:
         return _report(_internal(error), as_json)
+
+
+def _interruption(as_json: bool) -> int:
+    told = SevenfoldError("interrupted", hint="the same command: what was recorded is kept, it goes on from there")
+    _report(told, as_json)
+    return _INTERRUPTED
+
+
+def _reader_left() -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
+    return 0
 
 
 def _report(error: SevenfoldError, as_json: bool) -> int:

@@ -1,4 +1,4 @@
-"""``sevenfold runs``: list, show, compare."""
+"""``sevenfold runs``: list, show, compare, check."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.table import Table
 
-    from sevenfold.actions.runs import RunComparison, RunDetail, RunLine, RunList
+    from sevenfold.actions.runs import RunComparison, RunDetail, RunLine, RunList, StoreCheck
 
 app = typer.Typer(
     name="runs",
-    help="What was run here: list, show, compare.",
+    help="What was run here: list, show, compare, check.",
     invoke_without_command=True,
     rich_markup_mode=None,
 )
@@ -66,6 +66,26 @@ def compare(
     from sevenfold.actions.runs import compare_runs
 
     emit(compare_runs(runs), as_json, _render_comparison)
+
+
+@app.command("check")
+def check(as_json: Json = False) -> None:
+    """Read the whole store and tell of any damage; exit status 1 where there is some."""
+    from sevenfold.actions.runs import check_runs
+
+    result = check_runs()
+    emit(result, as_json, _render_check)
+    if result.damage:
+        raise typer.Exit(1)
+
+
+def _render_check(result: StoreCheck) -> RenderableType:
+    from rich.text import Text
+
+    if result.damage:
+        return Text("\n".join(result.damage))
+    runs = f"{result.num_runs} run{'' if result.num_runs == 1 else 's'}"
+    return Text(f"{result.store} is whole: {runs}, every row as it was written")
 
 
 def _render_list(result: RunList) -> RenderableType:

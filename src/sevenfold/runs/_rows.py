@@ -104,6 +104,11 @@ class Rows:
             notes=[*row["notes"], *([f"the last {lost} flushes of metrics are lost"] if lost else [])],
         )
 
+    def unsettle(self) -> None:
+        """The store is about to change; to be called inside the first transaction that changes it."""
+        if self.witness.rest() is not None:
+            self.witness.note_rest(None)
+
     def attest(self, number: int, row: dict[str, Any]) -> None:
         """Note a row that was committed; a store without a witness gets one of all that it holds."""
         if self.witness.path.exists():

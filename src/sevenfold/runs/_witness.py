@@ -6,6 +6,7 @@ commit, with the revision that was committed. A store that is behind its witness
 is fine (killed between the commit and the slot). So a reader reads the slot first and the store after it.
 
 A slot that does not open is no witness; nothing that is loaded rests on it. Deleting the file accepts what is left.
+Slot 0 belongs to no run: it holds the digest of the store at rest (`_rest`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SLOT_BYTES = 64
+_REST = struct.Struct("<16s16s16x16s")  # store, digest of the file, checksum
 _SLOT = struct.Struct("<16sQQB15x16s")  # store, run number, revision, ended, checksum
 
 
@@ -40,11 +42,7 @@ class Witness:
 
     def write(self, slot: Slot) -> None:
         """Note what was committed, where there is a witness. Raises OSError."""
-        file = os.open(self.path, os.O_WRONLY)
-        try:
-            os.pwrite(file, self._pack(slot), slot.number * SLOT_BYTES)
-        finally:
-            os.close(file)
+        self._put(self._pack(slot), slot.number)
 
     def write_all(self, slots: Iterable[Slot]) -> None:
         """Make the witness anew. Raises OSError."""
@@ -58,16 +56,23 @@ class Witness:
 
     def read(self, number: int) -> Slot | None:
         """What was noted for a run, if anything."""
-        try:
-            file = os.open(self.path, os.O_RDONLY)
-        except OSError:
+        return self._unpack(self._at(number), number)
+
+    def rest(self) -> bytes | None:
+        """The digest of the store at rest, if it was noted."""
+        data = self._at(0)
+        if self._checked(data) is None or data[:16] != self._identity:
             return None
-        try:
-            return self._unpack(os.pread(file, SLOT_BYTES, number * SLOT_BYTES), number)
-        except OSError:
-            return None
-        finally:
-            os.close(file)
+        digest: bytes = _REST.unpack(data)[1]
+        return digest
+
+    def note_rest(self, digest: bytes | None) -> None:
+        """Note the digest of the store at rest, or forget it (on the disk, before this returns). Raises OSError."""
+        data = bytes(SLOT_BYTES)
+        if digest is not None:
+            bare = _REST.pack(self._identity, digest, bytes(16))
+            data = bare[:-16] + _checksum(bare[:-16])
+        self._put(data, 0, durable=digest is None)
 
     def last(self) -> Slot | None:
         """The slot of the highest run number."""
@@ -83,7 +88,7 @@ class Witness:
 
     def all(self) -> dict[int, Slot]:
         """Every slot of this store, by run number."""
-        slots = (self._unpack(data, number) for number, data in enumerate(self._contents()))
+        slots = (self._unpack(data, number) for number, data in enumerate(self._contents()) if number)
         return {slot.number: slot for slot in slots if slot is not None}
 
     def damaged(self) -> list[int]:
@@ -97,9 +102,30 @@ class Witness:
             return []
         return [content[at : at + SLOT_BYTES] for at in range(0, len(content), SLOT_BYTES)]
 
+    def _at(self, number: int) -> bytes:
+        try:
+            file = os.open(self.path, os.O_RDONLY)
+        except OSError:
+            return b""
+        try:
+            return os.pread(file, SLOT_BYTES, number * SLOT_BYTES)
+        except OSError:
+            return b""
+        finally:
+            os.close(file)
+
+    def _put(self, data: bytes, number: int, *, durable: bool = False) -> None:
+        file = os.open(self.path, os.O_WRONLY)
+        try:
+            os.pwrite(file, data, number * SLOT_BYTES)
+            if durable:
+                os.fsync(file)
+        finally:
+            os.close(file)
+
     def _pack(self, slot: Slot) -> bytes:
         bare = _SLOT.pack(self._identity, slot.number, slot.revision, slot.ended, bytes(16))
-        return bare[:-16] + hashlib.blake2b(bare[:-16], digest_size=16).digest()
+        return bare[:-16] + _checksum(bare[:-16])
 
     def _unpack(self, data: bytes, number: int) -> Slot | None:
         fields = self._checked(data)
@@ -109,10 +135,14 @@ class Witness:
 
     @staticmethod
     def _checked(data: bytes) -> tuple[bytes, int, int, int] | None:
-        if len(data) != SLOT_BYTES or hashlib.blake2b(data[:-16], digest_size=16).digest() != data[-16:]:
+        if len(data) != SLOT_BYTES or _checksum(data[:-16]) != data[-16:]:
             return None
         identity, number, revision, ended, _ = _SLOT.unpack(data)
         return identity, number, revision, ended
+
+
+def _checksum(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def witness_path(store: Path) -> Path:

@@ -25,6 +25,7 @@ from sevenfold.errors import SevenfoldError, StoreError
 from sevenfold.runs._chunks import Buffer, decode, encode, kept
 from sevenfold.runs._claim import HEARTBEAT_S
 from sevenfold.runs._database import CHUNKS_PER_RUN, transaction
+from sevenfold.runs._rest import settle
 from sevenfold.runs._rows import slot_of
 from sevenfold.runs._seal import seal, seal_json, unseal, unseal_json
 from sevenfold.runs._witness import Witness
@@ -135,6 +136,7 @@ class RunWriter:
                 self._commit(durable=True, changes={"state": state, "claim": None, **changes})
         finally:
             self._database.close()
+            settle(self._path, self._witness)
 
     def _commit(self, *, durable: bool = False, changes: Mapping[str, Any] | None = None) -> None:
         """Everything logged so far, and changes of the run's row, as one transaction."""

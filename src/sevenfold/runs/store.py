@@ -25,6 +25,7 @@ from sevenfold.errors import StoreError, UsageError, unknown_name
 from sevenfold.runs._chunks import Steps, Values, decode
 from sevenfold.runs._claim import is_alive, new_claim
 from sevenfold.runs._database import connect, create, snapshot, transaction, translated
+from sevenfold.runs._rest import changed_at_rest, settle
 from sevenfold.runs._rows import Rows, flushes_lost
 from sevenfold.runs._seal import Damage, seal_json
 from sevenfold.runs._writer import RunWriter, now
@@ -71,6 +72,7 @@ class RunStore:
             rows = Rows(self.path, database)
             last = rows.witness.last()
             with transaction(self.path, database, durable=True):
+                rows.unsettle()
                 number = rows.number(recipe.run_id(), last)
                 if number is None:
                     number, row = _insert(database, recipe, facts)
@@ -166,6 +168,8 @@ class RunStore:
             with self._reading() as rows:
                 if rows is None:
                     return []
+                if changed_at_rest(self.path, rows.witness):
+                    found.append(f"{self.path} is not the file that was closed: bytes of it have changed")
                 found += self._check_witness(rows)
                 faults = [str(row[0]) for row in rows.database.execute("PRAGMA integrity_check(20)")]
                 found += [f"{self.path}: {fault}" for fault in faults if fault != "ok"]
@@ -179,9 +183,11 @@ class RunStore:
     def _check_witness(self, rows: Rows) -> list[str]:
         if not rows.witness.path.exists():
             return []  # deleted: what is left was accepted
-        slots, damaged = rows.witness.all(), rows.witness.damaged()
         with snapshot(self.path, rows.database):
-            missing = [number for number in rows.numbers(None) if number not in {*slots, *damaged}]
+            # A run's first commit may be an instant ahead of its slot; before the second one the slot is there.
+            attested = [number for number in rows.numbers(None) if rows.row(number)["revision"] > 1]
+        slots, damaged = rows.witness.all(), rows.witness.damaged()
+        missing = [number for number in attested if number not in {*slots, *damaged}]
         told = [f"slot {number} of {rows.witness.path} is damaged" for number in damaged]
         return [*told, *(f"slot {number} of {rows.witness.path} is missing" for number in missing)]
 
@@ -202,6 +208,7 @@ class RunStore:
             opened, self._open = self._open, None
             if opened is not None and opened[1][2] == os.getpid():
                 opened[0].database.close()
+                settle(self.path, opened[0].witness)
             elif opened is not None:
                 _OF_THE_PARENT.append(opened[0])
 
