@@ -69,6 +69,7 @@ def count(
     dtype: str | None = None,
     autocast: str | None = None,
     backward: bool = True,
+    optimizer: str | None = None,
     settings: Mapping[str, Any] | None = None,
     device: Literal["meta", "cpu"] = "meta",
 ) -> CountResult:
@@ -79,7 +80,8 @@ def count(
 
     The function returns (module, inputs) or a module alone, which is then given images (``image``) or tokens
     (``seq``); ``settings`` are its keyword arguments, or the preset's settings. Attention counts in full unless
-    ``causal``. Without ``backward`` the model is counted as in inference, in ``eval()`` mode. Nothing is computed
+    ``causal``. Without ``backward`` the model is counted as in inference, in ``eval()`` mode;
+    ``optimizer`` (adamw, sgd) adds its step. Nothing is computed
     and no weights are made, except with ``device="cpu"``.
 
     Raises UsageError (and its kin) for an unknown name, a length beyond the context, a module that fails.
@@ -109,6 +111,7 @@ def count(
         keywords,
         backward=backward,
         causal=causal,
+        optimizer=optimizer,
         autocast=autocast,
         dtype=dtype,
         training=None if backward else False,

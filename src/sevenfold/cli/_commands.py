@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sevenfold.cli import count, runs, train
+from sevenfold.cli import calibrate, chips, cost, count, runs, train
 
 app = typer.Typer(
     name="sevenfold",
@@ -41,3 +41,6 @@ def _root(
 app.command("count")(count.count)
 app.add_typer(runs.app, name="runs")
 app.command("train")(train.train)
+app.add_typer(chips.app, name="chips")
+app.command("cost")(cost.cost)
+app.command("calibrate")(calibrate.calibrate)

@@ -1,3 +1,126 @@
-"""``sevenfold cost``."""
+"""``sevenfold cost``: a model on several chips, in one table."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sevenfold.cli._output import Json, emit
+
+if TYPE_CHECKING:
+    from sevenfold.actions.cost import ChipCost, CostResult
+
+
+def cost(
+    model: Annotated[
+        str, typer.Argument(help="A preset, or module:function or file.py:function that returns (module, inputs).")
+    ],
+    on: Annotated[str, typer.Option(help="Chips, with commas between: h100,a100,this-machine.")] = "h100,a100",
+    batch: Annotated[int, typer.Option(help="Examples in the batch.")] = 1,
+    seq: Annotated[int | None, typer.Option(help="Tokens in a sequence; the whole context by default.")] = None,
+    image: Annotated[int | None, typer.Option(help="Height and width of the image.")] = None,
+    train: Annotated[bool, typer.Option("--train", help="A whole training step, not a forward pass.")] = False,
+    causal: Annotated[
+        bool, typer.Option("--causal", help="Count only the query-key pairs that causal attention needs.")
+    ] = False,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, tf32, bf16, fp16, fp8, int8; float32 where the chip has it.")
+    ] = None,
+    optimizer: Annotated[str, typer.Option(help="With --train: adamw or sgd.")] = "adamw",
+    threads: Annotated[int, typer.Option(help="this-machine: threads, as calibrated; 0 is all cores.", min=0)] = 0,
+    depth: Annotated[int, typer.Option(help="Depth of the module paths below the table; 0 for none.", min=0)] = 0,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the model; may be repeated."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Latency, throughput, energy, utilization of MODEL on chips, and what binds it there."""
+    from sevenfold.actions.cost import cost as action
+    from sevenfold.actions.count import read_settings
+
+    result = action(
+        model,
+        on=[name for name in on.split(",") if name.strip()],
+        batch=batch,
+        seq=seq,
+        image=image,
+        train=train,
+        causal=causal,
+        dtype=dtype,
+        optimizer=optimizer,
+        threads=threads,
+        depth=max(depth, 1),
+        settings=read_settings(changes or []),
+    )
+    emit(result, as_json, lambda shown: _render(shown, depth))
+
+
+def _render(result: CostResult, depth: int) -> Any:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from sevenfold.units import JOULES, SECONDS, show
+
+    what = "a training step" if "backward" in result.phases else "a forward pass"
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, side in (
+        ("chip", "left"), ("dtype", "left"), ("time is", "left"), ("latency", "right"), ("throughput", "right"),
+        ("energy", "right"), ("utilization", "right"), ("bound by", "left"),
+    ):  # fmt: skip
+        table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
+    for row in result.rows:
+        table.add_row(
+            row.chip,
+            row.dtype,
+            {"roofline": "at least", "predicted": "predicted"}[row.method],
+            show(row.latency_s, SECONDS),
+            _throughput(row),
+            show(row.energy_j, JOULES),
+            f"{row.utilization:.1%}",
+            f"{row.bound_by} ({row.share_bound:.0%})",
+        )
+    title = Text(f"{result.model}, {what} on {', '.join(result.inputs)}", style="bold")
+    parts: list[Any] = [title, table, Text()]
+    if depth:
+        for row in result.rows:
+            parts += [_groups(row), Text()]
+    for note in dict.fromkeys(note for row in result.rows for note in _notes(row)):
+        parts.append(Text(f"note: {note}"))
+    return Group(*parts)
+
+
+def _throughput(row: ChipCost) -> str:
+    from sevenfold.units import COUNT, show
+
+    return f"{show(row.items_per_s, COUNT)} {row.item}s/s"
+
+
+def _groups(row: ChipCost) -> Any:
+    from rich.table import Table
+
+    from sevenfold.units import BYTES, FLOPS, SECONDS, show
+
+    table = Table(title=f"{row.chip}, {row.method}", title_justify="left", box=None, pad_edge=False)
+    for name, side in (
+        ("group", "left"), ("time", "right"), ("share", "right"), ("FLOPs", "right"), ("bytes", "right"),
+        ("bound by", "left"),
+    ):  # fmt: skip
+        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    for group in row.groups:
+        table.add_row(
+            group.group,
+            show(group.seconds, SECONDS),
+            f"{group.share:.1%}",
+            show(group.flops, FLOPS) if group.flops else "-",
+            show(group.bytes, BYTES) if group.bytes else "-",
+            group.bound_by,
+        )
+    return table
+
+
+def _notes(row: ChipCost) -> list[str]:
+    energy = f"energy on {row.chip}: {row.energy_method}"
+    return [energy, *row.notes]

@@ -36,6 +36,11 @@ class StepEnergy:
 
 
 def modelled_step_energy(graph: OperatorGraph, chip: Chip, seconds: float, *, threads: int = 0) -> StepEnergy:
+    """The energy of a step that took so many seconds. The graph says what ran; this model needs only how long."""
+    return busy_energy(chip, seconds, threads=threads)
+
+
+def busy_energy(chip: Chip, seconds: float, *, threads: int = 0) -> StepEnergy:
     """Busy watts x seconds; with ``threads`` of a machine's cores busy (0: all), their share of the watts."""
     if chip.energy is None or chip.energy.busy_w is None:
         return StepEnergy(None, f"unknown: no power figure is known for {chip.name}")

@@ -20,9 +20,10 @@ from sevenfold.errors import UsageError
 from sevenfold.hardware.calibration import Calibration, Curve, OptimizerCost, ThreadCalibration
 from sevenfold.hardware.chip import DTYPE_NAMES, Chip
 from sevenfold.hardware.curves import seconds_at
+from sevenfold.hardware.energy import busy_energy
 from sevenfold.hardware.families import ELEMENTWISE, looked_up
 from sevenfold.hardware.figure import measured
-from sevenfold.hardware.roofline import Cost, CostRow, operator_joules, total
+from sevenfold.hardware.roofline import Cost, CostRow, total
 from sevenfold.ops.graph import Operator, OperatorGraph, Phase
 
 # glibc gives memory back to the system when more than twice its largest mmap threshold (32 MiB) is free at the top.
@@ -59,13 +60,14 @@ def predict_step(
         first_touch = max(0, graph.activation_bytes - _KEPT_BY_ALLOCATOR)
         rows.append(machine.extra("first touch", "backward", first_touch * overheads.fresh_page_s_per_byte))
     if "optimizer" in phases and tensors:
-        rows.append(machine.optimizer_row(graph, optimizer, tensors, elements))
+        rows.append(machine.optimizer_row(optimizer, tensors, elements))
         rows.append(machine.extra("training loop", "optimizer", overheads.step_s))
+    rows = [row for row in rows if row.seconds]
     return total(
         rows,
         chip,
         method="predicted",
-        joules_method="unknown: no energy figures" if chip.energy is None else chip.energy.method,
+        joules_method=busy_energy(chip, sum(row.seconds for row in rows), threads=machine.variant.threads).method,
         notes=machine.notes,
     )
 
@@ -103,6 +105,7 @@ class _Machine:
         overhead_s = overheads.forward_op_s if op.phase == "forward" else overheads.backward_op_s
         kernel_s = self.kernel_seconds(op)
         num_bytes = op.bytes_read + op.bytes_written
+        seconds = (kernel_s + overhead_s) * op.count
         return CostRow(
             name=op.name,
             path=op.path,
@@ -112,8 +115,8 @@ class _Machine:
             count=op.count,
             flops=float(op.flops * op.count),
             bytes=float(num_bytes * op.count),
-            seconds=max(kernel_s + overhead_s, 0.1 * kernel_s) * op.count,
-            joules=operator_joules(op, self.chip, DTYPE_NAMES.get(op.dtype, op.dtype), num_bytes),
+            seconds=seconds,
+            joules=self.joules(seconds),
             bound_by=self._binds(op, kernel_s, overhead_s),
         )
 
@@ -155,19 +158,21 @@ class _Machine:
         """Time that belongs to no operator."""
         return CostRow(
             name=name, path="", kind="overhead", phase=phase, dtype="float32", count=1, flops=0.0, bytes=0.0,
-            seconds=seconds, joules=0.0, bound_by="overhead",
+            seconds=seconds, joules=self.joules(seconds), bound_by="overhead",
         )  # fmt: skip
 
-    def optimizer_row(self, graph: OperatorGraph, optimizer: str, tensors: int, elements: int) -> CostRow:
+    def joules(self, seconds: float) -> float | None:
+        """What the machine draws in so many seconds of this variant's threads."""
+        return busy_energy(self.chip, seconds, threads=self.variant.threads).joules
+
+    def optimizer_row(self, optimizer: str, tensors: int, elements: int) -> CostRow:
         """The optimizer's whole step: fused update, clipping and zeroing of all tensors."""
         cost = self.variant.optimizers.get(optimizer)
         if cost is None:
             raise UsageError(
                 "unknown optimizer", got=optimizer, expected="one of " + ", ".join(self.variant.optimizers)
             )
-        operators = graph.select("optimizer")
         num_bytes = {"adamw": 7, "sgd": 5}.get(optimizer, 7) * 4 * elements  # each state read and written once
-        energies = [operator_joules(op, self.chip, op.dtype, op.bytes_read + op.bytes_written) for op in operators]
         seconds = optimizer_seconds(cost, tensors, elements)
         return CostRow(
             name=f"{optimizer} step",
@@ -179,7 +184,7 @@ class _Machine:
             flops=0.0,
             bytes=float(num_bytes),
             seconds=seconds,
-            joules=None if None in energies else sum(e for e in energies if e is not None),
+            joules=self.joules(seconds),
             bound_by="memory" if num_bytes / self.chip.bandwidth.value > 0.5 * seconds else "overhead",
         )
 

@@ -23,7 +23,8 @@ def save_this_machine(chip: Chip) -> Path:
     """Write the chip atomically (temporary file, fsync, rename) and return the file."""
     path = this_machine_path()
     folder = made_folder(path.parent)
-    text = json.dumps({"schema_version": SCHEMA_VERSION, "chip": chip.to_dict()}, indent=1, allow_nan=False)
+    stored = {"schema_version": SCHEMA_VERSION, "sha256": chip.digest(), "chip": chip.to_dict()}
+    text = json.dumps(stored, indent=1, allow_nan=False)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=".this-machine-", suffix=".json")
     try:
         with os.fdopen(handle, "w") as file:
@@ -52,8 +53,8 @@ def load_this_machine() -> Chip:
         data = json.loads(text)
     except ValueError as error:
         raise _damaged(path, f"no JSON ({error})") from None
-    if not isinstance(data, dict) or "schema_version" not in data or "chip" not in data:
-        raise _damaged(path, "no schema_version or no chip")
+    if not isinstance(data, dict) or not {"schema_version", "sha256", "chip"} <= data.keys():
+        raise _damaged(path, "no schema_version, sha256 or chip")
     if data["schema_version"] != SCHEMA_VERSION:
         raise StoreError(
             f"the calibration of this machine is of another version ({path})",
@@ -62,9 +63,12 @@ def load_this_machine() -> Chip:
             hint="`sevenfold calibrate`",
         )
     try:
-        return Chip.from_dict(data["chip"])
+        chip = Chip.from_dict(data["chip"])
     except UsageError as error:
         raise _damaged(path, str(error)) from None
+    if chip.digest() != data["sha256"]:
+        raise _damaged(path, "its content does not have the SHA-256 that it names")
+    return chip
 
 
 def _damaged(path: Path, what: str) -> StoreError:

@@ -26,7 +26,7 @@ from sevenfold.data._dataset import ExampleSplit, Provenance
 from sevenfold.hardware import THIS_MACHINE, Chip, MemoryLevel
 from sevenfold.hardware.calibration import Calibration, Curve, Overheads, Sample, ThreadCalibration
 from sevenfold.hardware.energy import machine_energy
-from sevenfold.hardware.figure import Figure, measured
+from sevenfold.hardware.figure import Figure, derived, measured
 from sevenfold.hardware.prediction import predict_step
 from sevenfold.models import MODELS
 from sevenfold.ops.graph import OperatorGraph
@@ -64,7 +64,13 @@ class RecipeStep:
 
     def __init__(self, recipe: Recipe, workload: Workload | None = None) -> None:
         endless = recipe.with_changes(
-            {"steps": 10**9, "evaluate_every": 10**9, "checkpoint_every": None, "optimizer.lr": 1e-7}
+            {
+                "steps": 10**9,
+                "evaluate_every": 10**9,
+                "checkpoint_every": None,
+                "schedule.warmup_fraction": 0.0,
+                "optimizer.lr": 1e-5,
+            }
         )
         built = build_workload(recipe) if workload is None else workload
         self.recipe = recipe
@@ -247,6 +253,7 @@ def _chip(calibration: Calibration) -> Chip:
         achievable_flops_per_s={
             dtype: measured(value, f"{source}: best matrix product") for dtype, value in peaks.items()
         },
+        vector_ops_per_s=derived(peaks["float32"] / 2, "half of the float32 matrix product's rate"),
         memory=memory,
         energy=machine_energy(calibration.cores, peaks, outermost),
         calibration=calibration,
