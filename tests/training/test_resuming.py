@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sevenfold import checkpoints
 from sevenfold.errors import CheckpointError
@@ -90,6 +93,31 @@ def test_going_on_gives_what_was_never_interrupted_gives(small: Small, tmp_path:
     assert expected[0]["train_loss"][0] == list(range(1, 21))
     got = interrupted(tmp_path / "parts", recipe, 2, 7, 18)
     assert same(got, expected)
+
+
+@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    micro=st.integers(1, 9),
+    parts=st.integers(1, 4),
+    fraction=st.floats(0.01, 0.2),
+    seed=st.integers(0, 1000),
+    cut=st.integers(1, 11),
+)
+def test_any_batch_any_epoch_any_cut(
+    small: Small, micro: int, parts: int, fraction: float, seed: int, cut: int
+) -> None:
+    recipe = small(
+        steps=12,
+        batch_size=micro * parts,
+        accumulate=parts,
+        data__fraction=fraction,
+        seed=seed,
+        model__dropout=0.2,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        train_run(recipe, home=Path(folder) / "whole")
+        got = interrupted(Path(folder) / "parts", recipe, cut)
+        assert same(got, everything(Path(folder) / "whole", recipe))
 
 
 def crash_at(step: int) -> Callable[[Progress], None]:
@@ -226,7 +254,7 @@ def test_where_the_store_lost_the_metrics_the_run_starts_over_and_says_so(small:
 
 
 def test_with_two_threads_too(small: Small, tmp_path: Path) -> None:
-    recipe = small(model__name="lecun1989-small", model__settings={"dropout": 0.2}, threads=2, batch_size=96)
+    recipe = small(model__name="lecun1989-small", model__settings={"dropout": 0.2}, threads=2, steps=10)
     train_run(recipe, home=tmp_path / "whole")
     got = interrupted(tmp_path / "parts", recipe, 7)
     assert same(got, everything(tmp_path / "whole", recipe))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from sevenfold import checkpoints
 from sevenfold.errors import NonFiniteLossError, OutOfMemoryError, RunError, StorageError, UsageError
 from sevenfold.runs.recipe import Recipe
 from sevenfold.runs.store import RunStore
-from sevenfold.training import Progress, train_run
+from sevenfold.training import Progress, loop, train_run
 from sevenfold.training.power import ModelledMeter
 from sevenfold.training.steps import TrainingStep
 
@@ -225,6 +226,24 @@ def test_a_full_disk_while_saving_loses_nothing_that_was_there(
     assert record.state == "finished"
 
 
+def test_without_a_word_in_the_recipe_a_checkpoint_is_written_now_and_then(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[int] = []
+    real = checkpoints.save_checkpoint
+
+    def save(folder: Path, checkpoint: checkpoints.Checkpoint, **options: Any) -> Path:
+        saved.append(checkpoint.step)
+        return real(folder, checkpoint, **options)
+
+    monkeypatch.setattr(checkpoints, "save_checkpoint", save)
+    train_run(small(seed=1))
+    assert saved == []
+    monkeypatch.setattr(loop, "SAVED_EVERY_S", 0.0)
+    train_run(small(seed=2))
+    assert saved == list(range(1, 21))
+
+
 def test_time_stops_a_run(small: Small) -> None:
     record = train_run(small(limits__time_s=0.05, steps=1_000_000, evaluate_every=1_000_000))
     summary: dict[str, Any] = record.summary
@@ -277,7 +296,9 @@ def test_energy_is_known_only_where_every_step_was_metered(small: Small) -> None
         assert train_run(recipe, power=second).summary["energy_j"] == expected
 
 
-def test_evaluation_and_checkpoints_draw_no_energy_of_the_steps(small: Small) -> None:
+def test_evaluation_and_checkpoints_draw_no_energy_of_the_steps(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Clocked:
         """A meter that draws 1 J whenever it is read: a step without a read in it costs nothing."""
 
@@ -289,6 +310,7 @@ def test_evaluation_and_checkpoints_draw_no_energy_of_the_steps(small: Small) ->
             self.reads += 1
             return float(self.reads)
 
+    monkeypatch.setattr(loop, "_METER_EVERY_S", math.inf)
     meter = Clocked()
     record = train_run(small(checkpoint_every=5), power=meter)
     # Three validation passes (8, 16, 20) and four checkpoints (5, 10, 15, 20): each closes one stretch of steps.

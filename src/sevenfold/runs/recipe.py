@@ -110,7 +110,7 @@ class Recipe(Spec):
     )
     evaluate_examples: int = Field(default=4096, ge=1, description="validation examples a pass, at most")
     checkpoint_every: int | None = Field(
-        default=None, ge=1, description="steps between checkpoints; none for the end only"
+        default=None, ge=1, description="steps between checkpoints; none for one every five minutes"
     )
 
     def run_id(self) -> str:

@@ -28,6 +28,7 @@ from sevenfold.training.workload import Workload
 
 _FETCHED_TOGETHER = 16  # losses on an accelerator: each fetch waits for the device
 _METER_EVERY_S = 0.1
+SAVED_EVERY_S = 300.0  # where the recipe does not say: what a kill may cost
 _DURATIONS_KEPT = 4096
 
 
@@ -89,9 +90,13 @@ class Loop:
         self._pending: list[tuple[int, Tensor]] = []
         self._last_loss: float | None = None
         self._durations: deque[float] = deque(maxlen=_DURATIONS_KEPT)
-        self._meter, self._metered_steps = meter, 0
+        # Without gradients more fits than in training; but of a language model the logits are most of it.
+        at_once = self.recipe.batch_size // self.recipe.accumulate
+        self._evaluation_batch = at_once if self.recipe.task == "causal-lm" else 4 * at_once
+        self._meter = meter
         self._meter_read_at = self._meter_j = 0.0
-        self._began_at = perf_counter() - tally.wall_seconds
+        self._saved_at = perf_counter()
+        self._began_at = self._saved_at - tally.wall_seconds
 
     def run(self) -> None:
         """Train until ``tally.stopped_by`` says what ended it; raises NonFiniteLossError."""
@@ -115,7 +120,7 @@ class Loop:
             self.take_step.forward,
             getattr(workload.dataset, split_name),
             at_most=recipe.evaluate_examples,
-            batch_size=4 * recipe.batch_size // recipe.accumulate,  # without gradients four times as much fits
+            batch_size=self._evaluation_batch,
             device=workload.device,
         )
         if not math.isfinite(score.loss):
@@ -168,10 +173,9 @@ class Loop:
             return "steps"
         if limits.time_s is not None and tally.train_seconds >= limits.time_s:
             return "time"
-        if limits.energy_j is not None:
-            self._read_meter()
-            if tally.energy_j is not None and tally.energy_j >= limits.energy_j:
-                return "energy"
+        self._read_meter()  # without a limit too: a counter that wraps must be read now and then
+        if limits.energy_j is not None and tally.energy_j is not None and tally.energy_j >= limits.energy_j:
+            return "energy"
         return None
 
     def _validate(self) -> None:
@@ -187,13 +191,20 @@ class Loop:
         self._begin_metering()
 
     def _save_if_due(self) -> None:
-        every, interrupted = self.recipe.checkpoint_every, self._interrupted()
-        if interrupted or (every is not None and self.tally.step % every == 0):
+        interrupted = self._interrupted()
+        if interrupted or self._save_is_due():
             self._settle()
             self._save()
+            self._saved_at = perf_counter()
             self._begin_metering()
         if interrupted:
             raise KeyboardInterrupt
+
+    def _save_is_due(self) -> bool:
+        every = self.recipe.checkpoint_every
+        if every is not None:
+            return self.tally.step % every == 0
+        return perf_counter() - self._saved_at >= SAVED_EVERY_S
 
     def _settle(self) -> None:
         """All losses fetched and the energy of the steps so far counted."""

@@ -65,13 +65,14 @@ def train_run(
         return record
     check_recipe(recipe)
     device = resolve_device(recipe)
-    with run_conditions(recipe, device), clear_failures(recipe), Interruption() as interruption:
+    with run_conditions(recipe, device), clear_failures(recipe):
         workload = build_workload(recipe)
         provenance = workload.dataset.provenance.to_dict()
         environment = describe_environment(recipe, device)
         with (
             store.open(recipe, provenance=provenance, environment=environment, again=fresh) as writer,
             clear_failures(recipe),
+            Interruption() as interruption,
         ):
             if fresh:
                 checkpoints.remove_checkpoints(run.checkpoints)
