@@ -28,10 +28,10 @@ def test_states_and_reliefs() -> None:
         "data": "binding", "parameters": "quiet", "optimization": "significant", "architecture": "quiet",
         "compute": "significant", "efficiency": "significant", "energy": "quiet",
     }  # fmt: skip
-    assert rows["data"].relief == "doubled"
+    assert rows["data"].relief == "if doubled"
     assert rows["optimization"].relief == "at the best setting"
     assert rows["efficiency"].relief == "at the bound, ×3"
-    assert rows["energy"].relief == "doubled, if it were active"  # a price that would be, complementary slackness
+    assert rows["energy"].relief == "if doubled, were it active"  # a price that would be, complementary slackness
 
 
 def test_the_ranked_effect_of_a_lever_with_an_amount_is_the_one_of_its_interval() -> None:

@@ -36,7 +36,7 @@ class Row:
     headroom: str
     worth: Effect | None  # what the row is ranked by
     worth_text: str
-    relief: str  # what `worth` is the worth of: "doubled", "at the best setting", "if it were active"
+    relief: str  # what `worth` is the worth of: "if doubled", "at the best setting", ..., "were it active"
     p_best: str
     command: str | None
 
@@ -97,8 +97,8 @@ def _relief(constraint: Constraint, worth: Effect | None) -> str:
         factor = constraint.headroom_factor
         text = "at the best setting" if factor is None else f"at the bound, ×{factor:.2g}"
     else:
-        text = "doubled"
-    return text if _counts(constraint) else f"{text}, if it were active"
+        text = "if doubled"
+    return text if _counts(constraint) else f"{text}, were it active"
 
 
 def _slack(constraint: Constraint) -> str:
@@ -162,7 +162,7 @@ def budget_text(diagnosis: Diagnosis) -> str:
 
 def min_effect_text(diagnosis: Diagnosis) -> str:
     """The smallest effect that counts, to two digits."""
-    return shown_value(diagnosis.min_effect, 0.1 * diagnosis.min_effect)
+    return shown_value(diagnosis.min_effect, 0.3 * diagnosis.min_effect)
 
 
 def seconds(value: float) -> str:

@@ -53,7 +53,12 @@ def layout(**settings: Any) -> dict[str, Any]:
         "font": {"family": "@font", "size": 13, "color": "@ink"},
         "margin": {"l": 8, "r": 16, "t": 8, "b": 8},
         "showlegend": False,
-        "hoverlabel": {"bgcolor": "@surface", "bordercolor": "@line", "font": {"color": "@ink", "size": 13}},
+        "hoverlabel": {
+            "bgcolor": "@surface",
+            "bordercolor": "@line",
+            "font": {"family": "@font", "color": "@ink", "size": 13},
+            "align": "left",
+        },
         "dragmode": False,
     }
     return {**base, **settings}
