@@ -26,7 +26,7 @@ def test_states_and_reliefs() -> None:
     rows = {row.name: row for row in rows_of(example_verdicts.data_binds())}
     assert {name: row.state for name, row in rows.items()} == {
         "data": "binding", "parameters": "quiet", "optimization": "significant", "architecture": "quiet",
-        "compute": "significant", "efficiency": "significant", "energy": "quiet",
+        "compute": "significant", "efficiency": "quiet", "energy": "quiet",
     }  # fmt: skip
     assert rows["data"].relief == "if doubled"
     assert rows["optimization"].relief == "at the best setting"

@@ -60,7 +60,7 @@ def test_says_the_sentence_the_advice_and_the_budget() -> None:
     words = " ".join(text.split())
     assert words.startswith(diagnosis.sentence)
     assert "sevenfold train digits-cnn --set steps=800" in words
-    assert "0.012 ± 0.004 nats lower; on the test split 0.010 ± 0.005" in words
+    assert "0.012 ± 0.004 nats lower, at no extra resource; on the test split 0.010 ± 0.005" in words
     assert words.index("1. free") < words.index("2. buy") < words.index("3. buy")
     assert "64 runs (3 reused) in 2 min 51 s of 4 min; one baseline run takes 4.1 s." in words
     assert "◇ modelled: rests on a model of the chip, not on a meter" in words
