@@ -42,7 +42,12 @@ def provenance_tables(diagnosis: Diagnosis) -> list[tuple[str, list[Entry]]]:
     """Tables with titles: data, machine, versions and so on as recorded; then the recipe and the baseline."""
     tables: list[tuple[str, list[Entry]]] = []
     loose: list[Entry] = []
-    for key, value in diagnosis.provenance.items():
+    recorded: Mapping[str, object] = diagnosis.provenance
+    if "sha256" in recorded and "source" in recorded:  # of the data set alone
+        recorded = {"data": recorded}
+    for key, value in recorded.items():
+        if key == "train_command":
+            continue  # shown with each advice
         if isinstance(value, Mapping):
             entries = _entries(value)
             if entries:

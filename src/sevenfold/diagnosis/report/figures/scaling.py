@@ -20,7 +20,7 @@ def _figure(sweep: Sweep, unit: str) -> Figure:
     data: list[Trace] = []
     ticks = [*xs]
     values = [value for dot in sweep.dots for value in (dot.point.low, dot.point.high)]
-    caption = f"{len(xs)} settings, mean and 95% interval over seeds; the ring is the recipe's own."
+    caption = f"{len(xs)} settings, mean and 95% interval of the loss over seeds; the ring is the recipe's own."
     if fit is not None:
         data += [_band(fit, colour), *_law(fit, max(xs), colour)]
         values += [*fit.low, *fit.high]
