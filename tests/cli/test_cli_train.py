@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,11 +13,15 @@ import pytest
 from sevenfold.cli import train as command
 from sevenfold.cli._boundary import run_guarded
 from sevenfold.runs.store import RunStore
+from sevenfold.training import Progress
 
 SHORT = ["--set", "steps=12", "--set", "evaluate_every=6", "--set", "model.width=4"]
 
 
-def test_the_result_is_a_small_table_on_stdout(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+def test_the_result_is_a_small_table_on_stdout(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "_LINE_S", math.inf)
     assert run_guarded(["train", "digits-mlp", *SHORT]) == 0
     out, err = capsys.readouterr()
     record = RunStore().records()[0]
@@ -49,6 +56,22 @@ def test_again_shows_the_run_and_fresh_trains_it(
     assert told[1].err == ""
     assert told[1].out == told[0].out
     assert "step 12/12, loss " in told[0].err
+
+
+def test_an_interrupted_run_is_told_and_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupting:
+        def __call__(self, progress: Progress) -> None:
+            if progress.step == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "_Lines", Interrupting)
+        assert run_guarded(["train", "digits-mlp", *SHORT]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert run_guarded(["train", "digits-mlp", *SHORT]) == 0
+    assert "going on from step 6 of 12" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

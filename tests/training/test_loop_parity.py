@@ -22,9 +22,11 @@ Small = Callable[..., Recipe]
 
 def by_hand(recipe: Recipe, *, fault: str = "") -> list[float]:
     """Training losses of a recipe by a loop that shares nothing with the engine but the data set and the order."""
-    data = load(recipe.data, task=recipe.task, subset_seed=recipe.seed).train
+    dataset = load(recipe.data, task=recipe.task, subset_seed=recipe.seed)
+    data, entry = dataset.train, MODELS[recipe.model.name]
     torch.manual_seed(recipe.seed + (fault == "other initialization"))
-    model = MODELS[recipe.model.name].build(recipe.model.settings)
+    fitted = entry.settings_for(dataset.input_shape, dataset.num_outputs)
+    model = entry.build({**fitted, **recipe.model.settings})
     model.train()
     chosen = recipe.optimizer
     optimizer: torch.optim.Optimizer
@@ -52,8 +54,12 @@ def by_hand(recipe: Recipe, *, fault: str = "") -> list[float]:
         for group in optimizer.param_groups:
             group["lr"] = chosen.lr * share
         rows = sequence[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-        inputs, targets = data.inputs[rows], data.targets[rows]
-        loss = nn.functional.cross_entropy(model(inputs), targets, label_smoothing=recipe.objective.label_smoothing)
+        logits, targets = model(data.inputs[rows]), data.targets[rows]
+        loss = nn.functional.cross_entropy(
+            logits.reshape(-1, logits.shape[-1]),
+            targets.reshape(-1),
+            label_smoothing=recipe.objective.label_smoothing,
+        )
         loss.backward()  # type: ignore[no-untyped-call]
         if chosen.clip_norm is not None and fault != "no clipping":
             nn.utils.clip_grad_norm_(model.parameters(), chosen.clip_norm)
@@ -76,6 +82,16 @@ CASES = {
     "sgd": {"steps": 60, "optimizer__name": "sgd", "optimizer__lr": 0.05, "objective__label_smoothing": 0.1},
     "clipped hard": {"optimizer__clip_norm": 0.05},
     "a part of the data": {"data__fraction": 0.05, "batch_size": 100, "seed": 3},  # several epochs in a batch
+    "language": {
+        "task": "causal-lm",
+        "model__name": "gpt2-nano",
+        "model__settings": {},
+        "data__name": "python-docs",
+        "data__settings": {"context": 16},
+        "batch_size": 4,
+        "steps": 15,
+        "evaluate_examples": 4,
+    },
     "convolutions": {"model__name": "lecun1989-small", "model__settings": {}, "steps": 10},
 }
 

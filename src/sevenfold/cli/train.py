@@ -55,9 +55,13 @@ class _Lines:
     """Progress for logs: one line every few seconds."""
 
     def __init__(self) -> None:
-        self._last = monotonic()
+        self._last: float | None = None
 
     def __call__(self, progress: Progress) -> None:
+        if self._last is None:
+            self._last = monotonic()
+            if progress.resumed_from:
+                tell(_going_on(progress))
         if monotonic() - self._last < _LINE_S:
             return
         self._last = monotonic()
@@ -98,9 +102,13 @@ class _Bar:
         shown: dict[str, Any] = {"losses": _losses(progress), "left": _time_left(progress)}
         if self._task is None:
             if progress.resumed_from:
-                self._bar.console.print(f"going on from step {progress.resumed_from}")
+                self._bar.console.print(_going_on(progress))
             self._task = self._bar.add_task("training", total=progress.steps, **shown)
         self._bar.update(self._task, completed=progress.step, **shown)
+
+
+def _going_on(progress: Progress) -> str:
+    return f"going on from step {progress.resumed_from} of {progress.steps}"
 
 
 def _losses(progress: Progress) -> str:
