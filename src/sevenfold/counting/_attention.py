@@ -114,7 +114,7 @@ class _Attention(torch.autograd.Function):
         batch = _broadcast(query.shape[:-3], key.shape[:-3])
         shape = (*batch, *query.shape[-3:-1], value.shape[-1])
         with recorder.paused():
-            out = query.new_empty(shape) if compute is None else compute(query, key, value)
+            out = _like_query(query, shape) if compute is None else compute(query, key, value)
             statistics = query.new_empty(shape[:-1], dtype=torch.float32)
         ctx.save_for_backward(query, key, value, mask, out, statistics)
         ctx.recorder, ctx.causal, ctx.called = recorder, causal, called
@@ -138,6 +138,11 @@ class _Attention(torch.autograd.Function):
             recorder, "_backward", bounds | ctx.called, [query, key, value, mask, out, statistics, grads[0]], made
         )
         return (*made, None, None, None, None)
+
+
+def _like_query(query: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """The output lies in memory in the order of the query's dimensions, so that no copy follows."""
+    return torch.empty_like(query) if tuple(query.shape) == tuple(shape) else query.new_empty(shape)
 
 
 def _list(

@@ -27,7 +27,11 @@ Place = Literal["meta", "fake", "cpu"]
 @contextlib.contextmanager
 def place_context(place: Place) -> Iterator[None]:
     """What has to be entered to make and use the stand-ins of a place."""
-    if place != "fake":
+    if place == "cpu":
+        with torch.random.fork_rng(devices=[]):  # dropout draws real numbers, and must not be seen to
+            yield
+        return
+    if place == "meta":
         yield
         return
     from torch._subclasses.fake_tensor import FakeTensorMode
@@ -69,8 +73,17 @@ def stand_in(tensor: torch.Tensor, place: Place, dtype: torch.dtype | None = Non
 
 
 def stand_in_inputs(tree: Any, place: Place, dtype: torch.dtype | None = None) -> Any:
-    """The same nested arguments with every tensor replaced."""
-    return tree_map(lambda leaf: stand_in(leaf, place, dtype) if isinstance(leaf, torch.Tensor) else leaf, tree)
+    """The same nested arguments with every tensor replaced; one that is given twice stays one tensor."""
+    replaced: dict[int, torch.Tensor] = {}
+
+    def replace(leaf: Any) -> Any:
+        if not isinstance(leaf, torch.Tensor):
+            return leaf
+        if id(leaf) not in replaced:
+            replaced[id(leaf)] = stand_in(leaf, place, dtype)
+        return replaced[id(leaf)]
+
+    return tree_map(replace, tree)
 
 
 def stand_in_module(module: nn.Module, place: Place, dtype: torch.dtype | None = None) -> nn.Module:

@@ -68,6 +68,10 @@ def bytes_of(tensors: Iterable[torch.Tensor]) -> int:
     return sum(min(capacity[key], sum(sizes.values())) for key, sizes in views.items())
 
 
+# Batch norms that write their running mean and variance (arguments 3 and 4) in training; the schema hides it.
+_HIDDEN_STATISTICS = frozenset(["native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"])
+
+
 @functools.lru_cache(maxsize=4096)
 def _changed_arguments(func: Any) -> tuple[tuple[int, str], ...]:
     """Places and names of the arguments that an operator writes to (in place, ``out=``, running statistics)."""
@@ -84,6 +88,8 @@ def changed_tensors(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
     found: list[torch.Tensor] = []
     for place, name in _changed_arguments(func):
         _collect(args[place] if place < len(args) else kwargs.get(name), found)
+    if func.overloadpacket.__name__ in _HIDDEN_STATISTICS and args[5]:
+        _collect(args[3:5], found)
     return found
 
 
