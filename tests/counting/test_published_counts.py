@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import resource
+import subprocess
+import sys
 import time
 
 import pytest
@@ -137,3 +141,15 @@ def test_bert_base_encoder() -> None:
     pooler = 2 * 768 * 768
     assert f"{graph.flops + pooler:.6e}" == "9.663794e+10"
     assert sum(op.flops for op in graph.select("forward", "attention")) == 2 * 12 * 2 * 512 * 512 * 768
+
+
+@pytest.mark.slow
+def test_gpt3_from_the_command_line_in_15_s_and_2_gb() -> None:
+    """The whole command, imports included, on a machine that is not busy."""
+    command = [sys.executable, "-m", "sevenfold", "count", "gpt3-175b", "--batch", "1", "--seq", "2048", "--json"]
+    start = time.perf_counter()
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds = time.perf_counter() - start
+    assert json.loads(done.stdout)["params"] == 174_604_259_328
+    assert seconds < 15
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < 2e9
