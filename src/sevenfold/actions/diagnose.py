@@ -1,3 +1,191 @@
-"""The action behind ``sevenfold diagnose``."""
+"""The action behind ``sevenfold diagnose``: what holds a recipe back, and what is it worth to relieve it?"""
 
 from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sevenfold import units
+from sevenfold.actions._limits import parse_limits
+from sevenfold.diagnosis.facts import StatedLimits
+from sevenfold.diagnosis.result import Diagnosis
+from sevenfold.errors import UsageError
+from sevenfold.runs.home import data_home, made_folder
+from sevenfold.runs.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sevenfold.actions.recipe import Task
+    from sevenfold.data import ArrayData
+    from sevenfold.recipes.custom import CustomRecipe
+
+Event = Callable[..., None]
+
+
+def diagnose(
+    recipe: str | Recipe | CustomRecipe | None = None,
+    *,
+    model: Callable[..., nn.Module] | str | None = None,
+    data: ArrayData | str | None = None,
+    task: Task | None = None,
+    alternatives: Sequence[Callable[..., nn.Module]] = (),
+    changes: Mapping[str, Any] | None = None,
+    limits: Mapping[str, str | float] | Iterable[str] = (),
+    budget: str | float | None = None,
+    price: str | float | None = None,
+    seeds: int | None = None,
+    min_effect: float = 0.01,
+    workers: int | None = None,
+    report: str | Path | None = None,
+    on_event: Event | None = None,
+) -> Diagnosis:
+    """Train the recipe and its probes, and say which of the seven constraints binds.
+
+    >>> import sevenfold
+    >>> sevenfold.diagnose("digits-cnn", budget="5m").sentence  # doctest: +SKIP
+    'Compute binds: ...'
+
+    Either a recipe, or ``model`` (a callable that returns a torch module), ``data`` and ``task``. ``limits`` states
+    hard limits (``{"energy": "500J", "time": "60s"}``), ``budget`` bounds the whole diagnosis (``"5m"``), ``price``
+    is dollars per hour of the machine (``"$2.5/h"``), ``min_effect`` the least effect that counts, as a share of
+    the baseline's loss. ``report`` is an HTML file to write. Finished runs in the run store are not repeated.
+
+    Raises UsageError for a request that cannot be carried out, RunError where the baseline itself fails. A probe
+    that fails is a row of the result.
+    """
+    from sevenfold.actions.recipe import pure
+    from sevenfold.actions.recipe import recipe as make_recipe
+    from sevenfold.diagnosis.report import write_report
+
+    started = time.monotonic()
+    stated = parse_limits(limits)
+    budget_s = None if budget is None else units.parse(budget, units.SECONDS)
+    if budget_s is not None and budget_s <= 0:
+        raise UsageError("the budget is not positive", got=repr(budget), hint="--budget 5m")
+    if recipe is None or model is not None or data is not None:
+        recipe = make_recipe(
+            recipe if isinstance(recipe, str) else None,
+            model=model,
+            data=data,
+            task=task,
+            alternatives=alternatives,
+        )
+    if report is not None:
+        made_folder(Path(report).absolute().parent)
+    with tempfile.TemporaryDirectory(prefix="sevenfold-") as folder:
+        stopping = {f"limits.{key}": stated[name] for name, key in _STOPPING.items() if name in stated}
+        chosen, bundles = pure(recipe, {**(changes or {}), **stopping}, Path(folder))
+        result = _carry_out(
+            chosen,
+            bundles,
+            limits=StatedLimits(**{_FIELDS[name]: value for name, value in stated.items()}),
+            price=None if price is None else units.parse(price, units.USD_PER_HOUR),
+            seeds=seeds,
+            min_effect=min_effect,
+            budget_s=budget_s,
+            workers=workers,
+            started=started,
+            on_event=on_event,
+        )
+    _keep(result)
+    if report is not None:
+        write_report(result, Path(report))
+    return result
+
+
+_STOPPING = {"time": "time_s", "energy": "energy_j"}
+_FIELDS = {
+    "time": "time_s",
+    "energy": "energy_j",
+    "usd": "usd",
+    "parameters": "parameters",
+    "memory": "memory_bytes",
+}
+
+
+def _carry_out(
+    recipe: Recipe,
+    bundles: Sequence[Path],
+    *,
+    limits: StatedLimits,
+    price: float | None,
+    seeds: int | None,
+    min_effect: float,
+    budget_s: float | None,
+    workers: int | None,
+    started: float,
+    on_event: Event | None,
+) -> Diagnosis:
+    from sevenfold.actions._facts import Subject, gather_facts, memory_limit_bytes
+    from sevenfold.actions._pool import ProbePool
+    from sevenfold.actions._step import measured_costs
+    from sevenfold.diagnosis.engine import diagnose_recipe
+    from sevenfold.runs.store import RunStore
+
+    subject = Subject.of(recipe)
+    made_folder(data_home())
+    costs = measured_costs(recipe, lambda text: _tell(on_event, "preparing", text))
+    facts = gather_facts(
+        subject, costs, memory_limit_bytes=memory_limit_bytes(recipe), price_usd_per_hour=price, limits=limits
+    )
+    num_workers, threads = share_cores(recipe, workers)
+    with ProbePool(RunStore(), workers=num_workers, threads=threads, bundles=bundles) as pool:
+        return diagnose_recipe(
+            recipe,
+            facts,
+            pool,
+            min_effect=min_effect,
+            budget_s=None if budget_s is None else max(1.0, budget_s - (time.monotonic() - started)),
+            on_event=on_event,
+            **({} if seeds is None else {"seeds": seeds}),
+        )
+
+
+def share_cores(recipe: Recipe, workers: int | None = None) -> tuple[int, int]:
+    """Worker processes, and threads of each: a recipe keeps its threads, the other cores take further probes.
+
+    On CUDA one worker a device: two runs on one device would slow each other, and their step times mean nothing.
+    """
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = recipe.threads or cores
+    if recipe.device != "cpu" and torch.cuda.is_available():
+        return workers or 1, threads
+    return workers or max(1, cores // threads), threads
+
+
+def _tell(on_event: Event | None, kind: str, label: str) -> None:
+    if on_event is not None:
+        on_event(kind, label, 0, 0, None)
+
+
+def _keep(result: Diagnosis) -> None:
+    """The finished diagnosis as JSON in the user's data folder."""
+    name = f"{result.recipe_name}-{result.created.replace(':', '').replace('+', '-')}.json".replace("/", "-")
+    write_json(result, made_folder(data_home() / "diagnoses") / name)
+
+
+def write_json(result: Diagnosis, path: Path) -> Path:
+    """The diagnosis as JSON, written whole or not at all."""
+    import json
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(json.dumps(result.to_dict(), indent=1, allow_nan=False) + "\n")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def render(result: Diagnosis) -> Any:
+    """What a terminal shows of a diagnosis: a rich renderable."""
+    from sevenfold.diagnosis.report.table import render as render_table
+
+    return render_table(result)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sevenfold.cli import calibrate, chips, cost, count, runs, train
+from sevenfold.cli import calibrate, chips, cost, count, diagnose, runs, train
 
 app = typer.Typer(
     name="sevenfold",
@@ -38,6 +38,7 @@ def _root(
 
 
 # One line per verb:
+app.command("diagnose")(diagnose.diagnose)
 app.command("count")(count.count)
 app.add_typer(runs.app, name="runs")
 app.command("train")(train.train)
