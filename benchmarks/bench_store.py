@@ -3,12 +3,12 @@
 *log*: one writer logs rows of two and of ten metrics as fast as it can, flushes included; CPU time of the process
 (its flushing thread too) over rows. *record*: looking one run up among many.
 
-*damage*: a store with finished runs (closed cleanly) and one whose writer was SIGKILLed (so that its newest rows
-stand in the write-ahead log only) are copied; in each copy one random byte of one file is flipped, or the file is
-cut at a random length; then everything is loaded and ``check()`` runs. *noticed*: loading raised StoreError, or
-check told of it. *harmless*: all that was loaded equals what was written, bit for bit, and check found nothing
-(flips in unused bytes of pages, in stale parts of the log, in the shared-memory index that is rebuilt). *silent*:
-something else was loaded without a word; this must be 0, and the benchmark fails where it is not.
+*damage*: a store that was closed cleanly and one whose writers were SIGKILLed (so that their newest rows stand in
+the write-ahead log only) are copied; in each copy one random byte of one file is flipped, or the file is cut at a
+random length; then everything is loaded and ``check()`` runs. *noticed*: loading raised StoreError, or check told of
+it. *harmless*: all that was loaded equals what was written, bit for bit, and check found nothing (unused bytes of
+pages while a log is there; anything in -shm, an index of the log that SQLite makes anew). *silent*: something else
+was loaded without a word; this must be 0, and the benchmark fails where it is not.
 """
 
 from __future__ import annotations
@@ -93,24 +93,26 @@ def _damage(folder: Path, num_cases: int) -> list[dict[str, object]]:
     sources = [_clean_store(folder / "clean"), _killed_store(folder / "killed")]
     written = [everything(_copy(source, folder / "whole") / "runs.sqlite") for source in sources]
     random_source = random.Random(7)
-    counts = {how: Counter[str]() for how in ("flip", "truncation")}
+    counts: dict[str, Counter[str]] = {}
     for case in range(num_cases):
         which, how = case % 2, ("flip", "truncation")[case // 2 % 2]
         copy = _copy(sources[which], folder / "case")
-        what = damage(copy, how, random_source)
+        name, at = damage(copy, how, random_source)
         outcome = judge(copy / "runs.sqlite", written[which])
-        counts[how][outcome] += 1
-        if outcome == "silent" or os.environ.get("SHOW"):
-            print(outcome, f"silent: {what} in the {('clean', 'killed')[which]} store", file=sys.stderr)
+        where = f"{how} of {name}, {('closed', 'killed')[which]}"
+        counts.setdefault(where, Counter())[outcome] += 1
+        if outcome == "silent":
+            print(f"silent: {where}, at byte {at}", file=sys.stderr)
+    counts["all damage"] = sum(counts.values(), Counter())
     rows: list[dict[str, object]] = [
         {
-            "what": f"{how}s",
+            "what": where,
             "count": sum(counted.values()),
-            **{name: counted[name] for name in ("noticed", "harmless", "silent")},
+            **{outcome: counted[outcome] for outcome in ("noticed", "harmless", "silent")},
         }
-        for how, counted in counts.items()
+        for where, counted in sorted(counts.items(), key=lambda item: (item[0] == "all damage", item[0]))
     ]
-    if any(counted["silent"] for counted in counts.values()):
+    if counts["all damage"]["silent"]:
         raise AssertionError(f"damage was loaded in silence: {rows}")
     return rows
 
@@ -159,8 +161,8 @@ def _looked_up(path: Path, written: dict[str, Any]) -> bool:
     return all(record is not None and record.to_dict() == written[run_id][0] for run_id, record in records.items())
 
 
-def damage(folder: Path, how: str, source: random.Random) -> str:
-    """Flip a byte of one of the store's files or cut it; larger files are hit more often."""
+def damage(folder: Path, how: str, source: random.Random) -> tuple[str, int]:
+    """Flip a byte of one of the store's files or cut it, and say where; larger files are hit more often."""
     files = sorted(path for path in folder.iterdir() if path.stat().st_size)
     (path,) = source.choices(files, [path.stat().st_size ** 0.5 for path in files])
     content = bytearray(path.read_bytes())
@@ -170,7 +172,7 @@ def damage(folder: Path, how: str, source: random.Random) -> str:
     else:
         del content[at:]
     path.write_bytes(content)
-    return f"{how} of {path.name} at {at}"
+    return path.name, at
 
 
 def _copy(source: Path, target: Path) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sevenfold.runs._witness import Witness
 
-LARGEST = 2**28  # bytes; a larger store is left to its seals, so that closing it stays fast
+LARGEST = 2**26  # bytes; a larger store is left to its seals, so that closing it stays fast
 
 
 def settle(path: Path, witness: Witness) -> None:
