@@ -5,10 +5,11 @@
 
 *damage*: a store that was closed cleanly and one whose writers were SIGKILLed (so that their newest rows stand in
 the write-ahead log only) are copied; in each copy one random byte of one file is flipped, or the file is cut at a
-random length; then everything is loaded and ``check()`` runs. *noticed*: loading raised StoreError, or check told of
-it. *harmless*: all that was loaded equals what was written, bit for bit, and check found nothing (unused bytes of
-pages while a log is there; anything in -shm, an index of the log that SQLite makes anew). *silent*: something else
-was loaded without a word; this must be 0, and the benchmark fails where it is not.
+random length; then everything is loaded and ``check()`` runs. *noticed*: loading raised StoreError, or check told
+of it. *harmless*: all that was loaded equals what was written, bit for bit, and check found nothing (while a log is
+there: unused bytes of pages, pages that the log holds anew; and anything in -shm, an index of the log that SQLite
+makes again). *silent*: something else was loaded without a word; this must be 0, and the benchmark fails where it
+is not.
 """
 
 from __future__ import annotations

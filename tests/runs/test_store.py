@@ -226,6 +226,18 @@ def test_a_closed_writer_refuses_and_a_finished_run_is_not_opened_again(store: R
         opened(store)
 
 
+def test_a_finished_run_is_opened_again_where_that_is_asked_for(store: RunStore) -> None:
+    with opened(store) as writer:
+        writer.log(0, {"loss": 1.0})
+        writer.finish({"validation_loss": 1.0})
+    with store.open(recipe(), provenance={}, environment={"cores": 2}, again=True) as writer:
+        writer.truncate_after(-1)
+        assert store.records()[0].summary == {}
+        writer.finish({"validation_loss": 2.0})
+    record = store.records()[0]
+    assert (record.state, record.num_rows, record.summary) == ("finished", 0, {"validation_loss": 2.0})
+
+
 def test_a_failed_run_may_be_tried_again(store: RunStore) -> None:
     opened(store).fail("no memory")
     with store.open(recipe(), provenance={}, environment={"cores": 4}) as writer:
@@ -382,7 +394,7 @@ def test_a_writer_whose_run_was_taken_over_stops(store: RunStore, monkeypatch: p
     writer = opened(store)
     writer.log(0, {"loss": 1.0})
     writer.flush()
-    monkeypatch.setattr("sevenfold.runs.store.is_alive", lambda claim: False)  # as a partitioned host would judge
+    monkeypatch.setattr("sevenfold.runs._opening.is_alive", lambda _: False)  # as a partitioned host would judge
     second = opened(store)
     second.log(1, {"loss": 2.0})
     second.flush()

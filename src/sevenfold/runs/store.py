@@ -10,9 +10,7 @@ raises StoreError, it is never loaded in silence. The store does not know what a
 
 from __future__ import annotations
 
-import json
 import os
-import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,12 +21,12 @@ import numpy as np
 
 from sevenfold.errors import StoreError, UsageError, unknown_name
 from sevenfold.runs._chunks import Steps, Values, decode
-from sevenfold.runs._claim import is_alive, new_claim
 from sevenfold.runs._database import connect, create, snapshot, transaction, translated
+from sevenfold.runs._opening import checked_facts, insert, take_over
 from sevenfold.runs._rest import changed_at_rest, settle
 from sevenfold.runs._rows import Rows, flushes_lost
-from sevenfold.runs._seal import Damage, seal_json
-from sevenfold.runs._writer import RunWriter, now
+from sevenfold.runs._seal import Damage
+from sevenfold.runs._writer import RunWriter
 from sevenfold.runs.home import data_home
 from sevenfold.runs.recipe import Recipe
 from sevenfold.runs.record import RunRecord, RunState
@@ -63,7 +61,7 @@ class RunStore:
         The claim of a process that died is taken over at once. Raises StoreError where a living process writes the
         run or where it is finished, StorageError where the store cannot be written.
         """
-        facts = _checked_facts(recipe, provenance, environment)
+        facts = checked_facts(recipe, provenance, environment)
         with translated(self.path):
             if not self.path.exists():
                 create(self.path)
@@ -75,9 +73,9 @@ class RunStore:
                 rows.unsettle()
                 number = rows.number(recipe.run_id(), last)
                 if number is None:
-                    number, row = _insert(database, recipe, facts)
+                    number, row = insert(database, recipe, facts)
                 else:
-                    row = _take_over(rows, number, facts, again)
+                    row = take_over(rows, number, facts, again)
             with translated(self.path):
                 rows.attest(number, row)
             return RunWriter(self.path, database, rows.witness, number, row)
@@ -251,60 +249,3 @@ class RunStore:
                         hint="running it again: it goes on from its checkpoint",
                     )
                 yield rows, number, row
-
-
-def _checked_facts(recipe: Recipe, provenance: Mapping[str, Any], environment: Mapping[str, Any]) -> dict[str, Any]:
-    facts = {"recipe": recipe.to_dict(), "provenance": dict(provenance), "environment": dict(environment)}
-    try:
-        json.dumps(facts)
-    except (TypeError, ValueError) as error:
-        raise UsageError("provenance and environment hold plain data", got=str(error)) from None
-    return facts
-
-
-def _insert(database: sqlite3.Connection, recipe: Recipe, facts: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    (number,) = database.execute("SELECT coalesce(max(number), 0) + 1 FROM runs").fetchone()
-    moment = now()
-    row = {
-        "id": recipe.run_id(), "revision": 1, "state": "running", "created": moment, "updated": moment,
-        "summary": {}, "error": None, "claim": new_claim(), "chunks": 0, "rows": 0, "names": [], "notes": [],
-    }  # fmt: skip
-    database.execute("INSERT INTO facts VALUES (?, ?)", (number, seal_json("facts", number, facts)))
-    database.execute("INSERT INTO runs VALUES (?, ?, ?)", (number, row["id"], seal_json("runs", number, row)))
-    return number, row
-
-
-def _take_over(rows: Rows, number: int, facts: dict[str, Any], again: bool) -> dict[str, Any]:
-    row = rows.row(number)
-    if row["state"] == "finished" and not again:
-        raise StoreError("the run is finished", got=row["id"], expected="a run that is still to be done")
-    claim = row["claim"]
-    if claim is not None and is_alive(claim):
-        here = " (this process)" if claim["pid"] == os.getpid() else ""
-        raise StoreError(
-            "another writer holds this run",
-            got=f"{row['id']}, written by process {claim['pid']}{here} on {claim['place'].split()[0]}",
-            expected="one writer a run",
-            hint="waiting for it, or ending that process",
-        )
-    slot = rows.witness.read(number)
-    lost = flushes_lost(row, slot)
-    notes = list(row["notes"])
-    if lost:
-        notes.append(f"{now()}: {lost} flushes of metrics had been lost when the run was taken up again")
-    changed = _differences(rows.facts(number)["environment"], facts["environment"])
-    if changed:
-        notes.append(f"{now()}: taken up again in another environment: {changed}")
-    # Past everything ever attested: the loss is told by the note from here on.
-    revision = max(row["revision"], slot.revision if slot is not None else 0) + 1
-    if again:
-        row["summary"] = {}
-    row |= {"state": "running", "error": None, "claim": new_claim(), "updated": now(), "notes": notes}
-    row["revision"] = revision
-    rows.database.execute("UPDATE runs SET data = ? WHERE number = ?", (seal_json("runs", number, row), number))
-    return row
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
-    return ", ".join(f"{key} {old.get(key)} -> {new.get(key)}" for key in keys)
