@@ -207,7 +207,9 @@ def test_no_effects_at_all_is_still_a_page() -> None:
     )
     text = Reader(page(bare)).text
     assert "No row has an effect" in text
-    assert "Nothing. No change that was tried" in text
+    assert "no verdict" in text
+    assert "nothing binds" not in text.split("How it was measured")[0]
+    assert "No effect was measured, so there is nothing to advise." in text
 
 
 def test_split_sentence() -> None:

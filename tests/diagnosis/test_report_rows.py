@@ -42,6 +42,16 @@ def test_the_ranked_effect_of_a_lever_with_an_amount_is_the_one_of_its_interval(
     assert ranked_effect(both.model_copy(update={"interval": [headroom.low, headroom.high]})) is headroom
 
 
+def test_a_slack_that_is_a_share_is_said_once() -> None:
+    base = example_verdicts.data_binds()
+    row = base.constraints["parameters"]
+    assert row.slack is not None
+    left = row.model_copy(update={"slack": row.slack.model_copy(update={"text": "100% left"})})
+    changed = base.model_copy(update={"constraints": {**base.constraints, "parameters": left}})
+    assert rows_of(changed)[1].slack == ">99% left"
+    assert rows_of(base)[1].slack == "2.1 G parameters (>99%)"
+
+
 def test_commands_quote_and_follow_the_diagnosis() -> None:
     diagnosis = example_verdicts.data_binds()
     assert command_for(diagnosis, "--set steps=800") == "sevenfold train digits-cnn --set steps=800"

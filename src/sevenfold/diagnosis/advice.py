@@ -74,7 +74,13 @@ def sentence(
     """The first sentence: what binds, what relieving it is worth, and what to do first."""
     note = f" ({'; '.join(caveats)})" if caveats else ""
     if not binding:
-        first = "Nothing binds at this size: the recipe is at its floor"
+        known = [row for row in rows.values() if row.active and ranked_effect(row) is not None]
+        if not known:
+            return f"No verdict: no effect was measured{note}."
+        # Who has not looked everywhere does not know the floor.
+        whole = all(row.method not in ("not reached", "failed") for row in rows.values())
+        floor = "Nothing binds at this size: the recipe is at its floor"
+        first = floor if whole else "Nothing that was measured binds"
         smallest = shown_value(min_effect, min_effect * 0.3)
         first += f" (no effect is surely above {smallest} nats)"
         return f"{first}{note}{_first_step(binding, advice)}."

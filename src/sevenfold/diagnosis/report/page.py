@@ -37,7 +37,14 @@ from sevenfold.diagnosis.report.rows import (
 )
 from sevenfold.diagnosis.report.typesetting import FIGURE_SPACE, capital, prose, signed, unbroken
 from sevenfold.diagnosis.result import CONSTRAINTS, TITLES, Advice, Diagnosis, Effect, Point
-from sevenfold.diagnosis.showing import aligned, shown_effect, shown_interval, shown_probability, shown_value
+from sevenfold.diagnosis.showing import (
+    aligned,
+    ranked_effect,
+    shown_effect,
+    shown_interval,
+    shown_probability,
+    shown_value,
+)
 
 
 def page(diagnosis: Diagnosis) -> str:
@@ -99,7 +106,9 @@ def split_sentence(sentence: str) -> tuple[str, str]:
 
 
 def verdict(diagnosis: Diagnosis) -> str:
-    """``binds``, ``tie`` or ``nothing``."""
+    """``binds``, ``tie``, ``nothing``, or ``unknown`` where no effect was measured."""
+    if all(ranked_effect(row) is None for row in diagnosis.constraints.values()):
+        return "unknown"
     return {0: "nothing", 1: "binds"}.get(len(diagnosis.binding), "tie")
 
 

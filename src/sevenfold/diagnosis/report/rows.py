@@ -27,6 +27,7 @@ NOTHING = "—"
 class Row:
     """One constraint, ready to be shown."""
 
+    name: ConstraintName
     constraint: Constraint
     state: State
     limit: str
@@ -41,17 +42,13 @@ class Row:
     command: str | None
 
     @property
-    def name(self) -> ConstraintName:
-        return self.constraint.name
-
-    @property
     def method(self) -> Method:
         return self.constraint.method
 
 
 def rows_of(diagnosis: Diagnosis) -> list[Row]:
     """The seven rows, in the order of the constraints."""
-    return [_row(diagnosis, diagnosis.constraints[name]) for name in CONSTRAINTS if name in diagnosis.constraints]
+    return [_row(diagnosis, name) for name in CONSTRAINTS]
 
 
 def by_worth(rows: list[Row]) -> list[Row]:
@@ -59,9 +56,11 @@ def by_worth(rows: list[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (row.worth is None, -row.worth.value if row.worth else 0.0))
 
 
-def _row(diagnosis: Diagnosis, constraint: Constraint) -> Row:
+def _row(diagnosis: Diagnosis, name: ConstraintName) -> Row:
+    constraint = diagnosis.constraints[name]
     worth = ranked_effect(constraint)
     return Row(
+        name=name,
         constraint=constraint,
         state=_state(diagnosis, constraint, worth),
         limit=constraint.limit.text if constraint.limit else NOTHING,
@@ -108,7 +107,9 @@ def _slack(constraint: Constraint) -> str:
         return constraint.slack.text
     if constraint.slack_share == 0:
         return "none"
-    return f"{constraint.slack.text} ({share(constraint.slack_share)})"
+    part = share(constraint.slack_share)
+    # A text that is a share itself is not said twice.
+    return f"{part} left" if "%" in constraint.slack.text else f"{constraint.slack.text} ({part})"
 
 
 def share(part: float) -> str:

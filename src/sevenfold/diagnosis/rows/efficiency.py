@@ -65,7 +65,7 @@ class Efficiency(Row):
         fields = {**amounts(limit, usage), "headroom_factor": factor}
         if estimate is None:
             settings = [self.compute.half, self.compute.double]
-            return self.compute.missing_row(settings, **fields)
+            return self.missing_row(settings, **fields)
         used = min(factor, LARGEST_FACTOR)
         why = (
             f"the training step takes {factor:.2g} times as long as the roofline of its operators on {step.chip} "
