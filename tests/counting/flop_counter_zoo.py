@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sevenfold.models import MODELS
+
 Case = tuple[nn.Module, tuple[Any, ...]]
 META = torch.device("meta")
 
@@ -185,6 +187,11 @@ def attention_of_values() -> Case:
     return CrossAttention(), (meta(2, 6, 8, 4), meta(2, 3, 5, 4), meta(2, 3, 5, 10, grad=True))
 
 
+def gpt2() -> Case:
+    entry = MODELS["gpt2-nano"]
+    return entry.build_meta({"dropout": 0.1}), entry.example(batch=2, seq=10)
+
+
 def baddbmm() -> Case:
     return Functional(torch.baddbmm), (meta(3, 4, 6, grad=True), meta(3, 4, 5), meta(3, 5, 6, grad=True))
 
@@ -222,6 +229,7 @@ ZOO: dict[str, Callable[[], Case]] = {
     "hand-written attention": from_class(HandWrittenAttention, 2, 7, 12),
     "einsum": from_class(Einsum, 2, 3, 6),
     "one tower three times": from_class(Siamese, 4, 6),
+    "gpt-2": gpt2,
     "baddbmm": baddbmm,
     "tensordot": tensordot,
 }

@@ -202,7 +202,7 @@ def test_fake_tensors_give_the_same_graph() -> None:
     """The stand-ins that autocast and stubborn modules need count what the meta device counts."""
     from sevenfold.counting import _tracing
 
-    for name in ("mlp", "cnn", "lstm", "transformer encoder", "u-net", "cross attention", "einsum"):
+    for name in ("mlp", "cnn", "gru", "transformer encoder", "u-net", "cross attention", "einsum"):
         module, inputs = ZOO[name]()
         with_meta = trace(module, inputs)
         request = _tracing._Request(
@@ -222,8 +222,18 @@ def test_fake_tensors_give_the_same_graph() -> None:
         assert _figures(with_fake) == _figures(with_meta), name
 
 
+def test_fused_recurrent_layers() -> None:
+    """On the CPU an LSTM's layer is one operator; its backward makes all gradients, wanted or not."""
+    module, inputs = ZOO["lstm"]()
+    apart, fused = trace(module, inputs), trace(module, inputs, autocast="bfloat16")
+    assert {op.name for op in fused.select("forward", "matmul")} == {"aten.mkldnn_rnn_layer"}
+    assert fused.macs == apart.macs
+    assert fused.flops_backward == 2 * fused.flops > apart.flops_backward
+    assert not fused.unknown
+
+
 def _figures(graph: OperatorGraph) -> dict[str, Any]:
-    # Totals, since the CPU multiplies a whole sequence by an LSTM's input weights at once, and meta step by step.
+    # Totals, since the CPU multiplies a whole sequence by a recurrent layer's input weights at once.
     kinds = ("matmul", "conv", "attention")
     macs = {(op.kind, op.phase): 0 for op in graph.operators if op.kind in kinds}
     for op in graph.operators:

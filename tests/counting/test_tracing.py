@@ -178,6 +178,12 @@ def test_the_module_and_inputs_stay_as_they_were() -> None:
     assert hooks == [len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules()]
 
 
+def test_what_cannot_be_copied_is_shared() -> None:
+    module = nn.Sequential(nn.Linear(4, 4))
+    module.lock = threading.Lock()  # type: ignore[assignment]
+    assert trace(module, (meta(2, 4),)).macs == 32
+
+
 def test_random_numbers_are_left_alone() -> None:
     module = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5))
     state = torch.get_rng_state()

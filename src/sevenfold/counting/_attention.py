@@ -26,6 +26,14 @@ _OTHER_NAMES = (
     torch.ops.aten.scaled_dot_product_attention.default,
 )
 
+_LOCK = threading.Lock()
+_COUNTERS: dict[int, list[AttentionCounter]] = {}  # of each thread that traces, innermost last
+
+
+def _caught(*args: Any, **kwargs: Any) -> torch.Tensor:
+    mine = _COUNTERS.get(threading.get_ident())
+    return mine[-1].attend(*args, **kwargs) if mine else _TORCHS_OWN(*args, **kwargs)
+
 
 class AttentionCounter(TorchFunctionMode):
     """Catches attention calls and lists each as one operator of kind ``attention``.
@@ -43,29 +51,31 @@ class AttentionCounter(TorchFunctionMode):
         self.dropout = False
 
     def __enter__(self) -> AttentionCounter:
-        thread, before = threading.get_ident(), torch.nn.functional.scaled_dot_product_attention
-
-        def caught(*args: Any, **kwargs: Any) -> torch.Tensor:
-            return (self._attend if threading.get_ident() == thread else before)(*args, **kwargs)
-
-        self._before = before
-        torch.nn.functional.scaled_dot_product_attention = caught
+        with _LOCK:
+            _COUNTERS.setdefault(threading.get_ident(), []).append(self)
+            torch.nn.functional.scaled_dot_product_attention = _caught
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *failure: Any) -> None:
-        torch.nn.functional.scaled_dot_product_attention = self._before
         super().__exit__(*failure)  # type: ignore[no-untyped-call]
+        with _LOCK:
+            mine = _COUNTERS[threading.get_ident()]
+            mine.pop()
+            if not mine:
+                del _COUNTERS[threading.get_ident()]
+            if not _COUNTERS:
+                torch.nn.functional.scaled_dot_product_attention = _TORCHS_OWN
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         if func is _TORCHS_OWN or func in _OTHER_NAMES:
-            return self._attend(*args, **kwargs)
+            return self.attend(*args, **kwargs)
         return func(*args, **kwargs)
 
-    def _attend(
+    def attend(
         self,
         query: torch.Tensor,
         key: torch.Tensor,

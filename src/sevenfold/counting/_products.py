@@ -115,6 +115,18 @@ def _trilinear(args: Sequence[Any], out: Any) -> Bounds:
     return matmul_bounds(1, math.prod(space) // inner, 1, inner)
 
 
+def _recurrent_layer(args: Sequence[Any], out: Any) -> Bounds:
+    # oneDNN's fused layer: at every step the input and the state meet the weights of all gates.
+    x, input_weight, state_weight = args[:3]
+    gates, inputs = input_weight.shape
+    return matmul_bounds(1, x.shape[0] * x.shape[1], gates, inputs + state_weight.shape[1])
+
+
+def _recurrent_layer_backward(args: Sequence[Any], out: Any) -> Bounds:
+    bounds = _recurrent_layer(args, out)
+    return {**bounds, "K": 2 * bounds["K"]}  # the gradients of what came in and of the weights
+
+
 MATMULS: dict[str, Callable[[Sequence[Any], Any], Bounds]] = {
     "mm": _mm,
     "_int_mm": _mm,
@@ -131,6 +143,8 @@ MATMULS: dict[str, Callable[[Sequence[Any], Any], Bounds]] = {
     "baddbmm": _skip_first(_bmm),
     "addmv": _skip_first(_mv),
     "_trilinear": _trilinear,
+    "mkldnn_rnn_layer": _recurrent_layer,
+    "mkldnn_rnn_layer_backward": _recurrent_layer_backward,
 }
 
 

@@ -36,16 +36,12 @@ def place_context(place: Place) -> Iterator[None]:
         return
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    # oneDNN's fused recurrent kernels would hide what they compute. (torch.backends.mkldnn.flags warns.)
-    before = torch._C._get_mkldnn_enabled()
-    torch._C._set_mkldnn_enabled(False)
     logger = logging.getLogger("torch._subclasses.fake_tensor")  # prints what it raises as well
     quiet, logger.disabled = logger.disabled, True
     try:
         with FakeTensorMode(allow_non_fake_inputs=True):
             yield
     finally:
-        torch._C._set_mkldnn_enabled(before)
         logger.disabled = quiet
 
 
@@ -100,13 +96,24 @@ def stand_in_module(module: nn.Module, place: Place, dtype: torch.dtype | None =
         if id(tensor) not in replaced:
             replaced[id(tensor)] = stand_in(tensor, place, dtype)
     try:
+        return copy.deepcopy(module, dict(replaced))
+    except Exception:
+        # Locks, files, generators: what cannot be copied is shared with the original.
+        replaced.update(_uncopyable(module, replaced))
         return copy.deepcopy(module, replaced)
-    except Exception as error:
-        raise UsageError(
-            "the module's structure cannot be copied",
-            got=f"{type(error).__name__}: {error}",
-            expected="a module that copy.deepcopy can copy",
-        ) from error
+
+
+def _uncopyable(module: nn.Module, replaced: dict[int, Any]) -> dict[int, Any]:
+    found: dict[int, Any] = {}
+    for part in module.modules():
+        for name, value in vars(part).items():
+            if name == "_modules":
+                continue
+            try:
+                copy.deepcopy(value, dict(replaced))
+            except Exception:
+                found[id(value)] = value
+    return found
 
 
 def follow_modules(module: nn.Module, enter: Callable[[str], None], leave: Callable[[], None]) -> None:
