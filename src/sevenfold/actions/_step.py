@@ -36,9 +36,9 @@ class Costs:
     """What is known of a step; a missing cost comes with the reason."""
 
     step: StepCost | None = None
-    no_step_reason: str = ""
+    no_step_reason: str = "no step was measured"
     energy: EnergyCost | None = None
-    no_energy_reason: str = ""
+    no_energy_reason: str = "joules were neither metered nor modelled"
 
 
 def measured_costs(recipe: Recipe, tell: Callable[[str], None], *, seconds: float = 2.0) -> Costs:
