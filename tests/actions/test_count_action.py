@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from sevenfold.actions._callables import is_reference, load_callable
 from sevenfold.actions.count import count, read_settings
 from sevenfold.cli._boundary import run_guarded
 from sevenfold.errors import InputFileError, SevenfoldError, UnknownNameError, UsageError
+from sevenfold.recipes.references import is_reference, load_function
 
 TOP_LEVEL = {
     "schema_version", "model", "inputs", "params", "param_bytes", "macs", "flops", "flops_backward", "vector_ops",
@@ -186,8 +186,8 @@ def test_bad_input_is_one_line(
 def test_a_file_that_does_not_import(text: str, part: str, tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
     path.write_text(text)
-    with pytest.raises(UsageError, match="cannot be imported") as caught:
-        load_callable(f"{path}:net")
+    with pytest.raises(UsageError, match="failed") as caught:
+        load_function(f"{path}:net")
     assert part in str(caught.value)
 
 
@@ -197,14 +197,14 @@ def test_references() -> None:
     assert not is_reference("gpt2")
     assert not is_reference("folder:/a/path")
     with pytest.raises(InputFileError):
-        load_callable("no_such_module_at_all:net")
+        load_function("no_such_module_at_all:net")
 
 
 def test_files_see_their_neighbours(tmp_path: Path) -> None:
-    (tmp_path / "neighbour_of_mine.py").write_text("WIDTH = 3\n")
-    text = "from neighbour_of_mine import WIDTH\n\ndef net():\n    return WIDTH\n"
+    (tmp_path / "neighbour_of_model.py").write_text("WIDTH = 3\n")
+    text = "from neighbour_of_model import WIDTH\n\ndef net():\n    return WIDTH\n"
     (tmp_path / "main_of_mine.py").write_text(text)
-    assert load_callable(f"{tmp_path / 'main_of_mine.py'}:net")() == 3
+    assert load_function(f"{tmp_path / 'main_of_mine.py'}:net")() == 3
 
 
 @pytest.mark.parametrize(

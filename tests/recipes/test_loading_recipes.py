@@ -89,9 +89,9 @@ def test_a_recipe_of_an_own_model_in_a_file(tmp_path: Path) -> None:
         (
             "def r():\n    return 1 / 0\n",
             UsageError,
-            r"my_file.py, line 10: the recipe failed: got ZeroDivisionError",
+            r"my_file.py, line 10 failed: got ZeroDivisionError",
         ),
-        ("def inner():\n    raise KeyError\ndef r():\n    inner()\n", UsageError, r"line 10: .*got KeyError$"),
+        ("def inner():\n    raise KeyError\ndef r():\n    inner()\n", UsageError, r"line 10 failed: got KeyError$"),
         (
             "def r():\n    return digits(stepz=3)\n",
             UnknownNameError,
@@ -105,16 +105,16 @@ def test_a_recipe_of_an_own_model_in_a_file(tmp_path: Path) -> None:
             r"returned something else: got a NoneType, expected a sevenfold Recipe",
         ),
         ("def r(seed):\n    pass\n", UsageError, r"r cannot be called without arguments: got missing a required"),
-        ("r = 3\n", UsageError, r"my_file.py:r is no function: got a int"),
+        ("r = 3\n", UsageError, r"my_file.py:r cannot be called: got a int"),
         (
             "def rr():\n    pass\n",
             UnknownNameError,
             r"unknown function in .*my_file.py: got 'r', expected .*; try rr",
         ),
-        ("def r(:\n", UsageError, r"my_file.py, line 9: the recipe failed: got SyntaxError"),
-        ("x = undefined\n", UsageError, r"my_file.py, line 9: the recipe failed: got NameError: name 'undefined'"),
-        ("import absent_module_of_mine\n", UsageError, r"line 9: .*got ModuleNotFoundError: No module named"),
-        ("import sys\nsys.exit(3)\n", UsageError, r"my_file.py, line 10: the recipe failed: got SystemExit: 3"),
+        ("def r(:\n", UsageError, r"my_file.py, line 9 failed: got SyntaxError"),
+        ("x = undefined\n", UsageError, r"my_file.py, line 9 failed: got NameError: name 'undefined'"),
+        ("import absent_module_of_mine\n", UsageError, r"line 9 failed: got ModuleNotFoundError: No module named"),
+        ("import sys\nsys.exit(3)\n", UsageError, r"my_file.py, line 10 failed: got SystemExit: 3"),
     ],
 )
 def test_a_fault_in_the_file_is_one_line_with_its_place(
@@ -130,7 +130,7 @@ def test_names_that_lead_nowhere_are_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown recipe: got 'digit-cnn', expected .*; try digits-cnn"):
         recipe_from("digit-cnn")
     (tmp_path / "there.py").write_text("")
-    with pytest.raises(InputFileError, match=r"no such file of recipes: got .*absent\.py.*there is there\.py"):
+    with pytest.raises(InputFileError, match=r"no such file: got .*absent\.py.*there is there\.py"):
         recipe_from(f"{tmp_path}/absent.py:r")
     with pytest.raises(InputFileError, match="no such module: got 'absent_module_of_mine'"):
         recipe_from("absent_module_of_mine:r")
@@ -138,7 +138,7 @@ def test_names_that_lead_nowhere_are_told_in_one_line(tmp_path: Path) -> None:
         UsageError, match=r"needs the name of a function: got my_file\.py, expected my_file\.py:FUNC"
     ):
         recipe_from("my_file.py")
-    with pytest.raises(UsageError, match=r"cannot read a recipe's name: got my_file.py:"):
+    with pytest.raises(UsageError, match=r"cannot read the name of a function: got my_file.py:"):
         recipe_from("my_file.py:")
 
 

@@ -130,8 +130,8 @@ def _named(
     device: Literal["meta", "cpu"],
 ) -> tuple[nn.Module, Any]:
     """Module and inputs of a preset or of a person's function."""
-    from sevenfold.actions._callables import is_reference
     from sevenfold.models import MODELS
+    from sevenfold.recipes.references import is_reference
 
     if is_reference(model):
         return _from_function(model, batch, seq, image, settings, device)
@@ -175,9 +175,9 @@ def _call(reference: str, settings: dict[str, Any], device: Literal["meta", "cpu
     """What the function returns; on the meta device if it can live there, so that its weights cost nothing."""
     import torch
 
-    from sevenfold.actions._callables import load_callable
+    from sevenfold.recipes.references import load_function
 
-    function = load_callable(reference)
+    function = load_function(reference)
     try:
         inspect.signature(function).bind(**settings)
     except TypeError as error:
