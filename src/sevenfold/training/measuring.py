@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,6 @@ from sevenfold.hardware import THIS_MACHINE, Chip, MemoryLevel
 from sevenfold.hardware.calibration import Calibration, Curve, Overheads, Sample, ThreadCalibration
 from sevenfold.hardware.energy import machine_energy
 from sevenfold.hardware.figure import Figure, derived, measured
-from sevenfold.hardware.prediction import predict_step
 from sevenfold.models import MODELS
 from sevenfold.ops.graph import OperatorGraph
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Recipe
@@ -35,7 +35,7 @@ from sevenfold.training.loop import Loop, Tally
 from sevenfold.training.machine import Chains, Peaks, Places, TableCalls, Updates, cache_bytes
 from sevenfold.training.microbenchmarks import operators
 from sevenfold.training.objectives import loss_function
-from sevenfold.training.timing import Timed, clock_of, clock_seconds, fair_conditions, time_rounds
+from sevenfold.training.timing import Clock, Timed, clock_of, clock_seconds, fair_conditions, time_rounds
 from sevenfold.training.vectorbenchmarks import Benchmark
 from sevenfold.training.workload import Workload, build_workload
 
@@ -156,19 +156,16 @@ def measure_machine(
     lanes = lanes_of_this_machine()
     began = time.perf_counter()
     variants: list[ThreadCalibration] = []
-    trivial: list[float] = []
     steps: dict[str, StepMeasurement] = {}
     waited: list[float] = []
     for count in counts:
         own = {name: step for name, step in (beside or {}).items() if (step.recipe.threads or cores) == count}
-        timed = {name: Timed(step, least_s=0.02, warm=True) for name, step in own.items()}
+        timed = {name: Timed(step, least_s=0.01, warm=True) for name, step in own.items()}
         at, on = time.perf_counter(), time.process_time()
         budget_s = (4.0 if quick else 18.0) if count == 1 else (3.0 if quick else 14.0)
-        variant, trivial_s = measure_variant(
-            count, lanes=lanes, quick=quick, at_most_s=budget_s, alongside=list(timed.values())
+        variants.append(
+            measure_variant(count, lanes=lanes, quick=quick, at_most_s=budget_s, alongside=list(timed.values()))
         )
-        variants.append(variant)
-        trivial.append(trivial_s)
         if count == 1:
             waited.append(1 - (time.process_time() - on) / (time.perf_counter() - at))
         for name, one in timed.items():
@@ -185,18 +182,36 @@ def measure_machine(
         caches=cache_bytes(),
         variants=variants,
     )
-    return _chip(_with_loop_overhead(calibration, trivial)), steps
+    return _chip(calibration), steps
 
 
-def _with_loop_overhead(calibration: Calibration, trivial: Sequence[float]) -> Calibration:
-    """What the trivial network's step takes beyond its predicted operators is what the loop itself takes."""
-    chip, graph = _chip(calibration), trivial_step(1).graph()
-    variants = []
-    for variant, seconds in zip(calibration.variants, trivial, strict=True):
-        rest = max(0.0, seconds - predict_step(graph, chip, threads=variant.threads).seconds)
-        overheads = variant.overheads.with_changes({"step_s": rest})
-        variants.append(ThreadCalibration(**{**dict(variant), "overheads": overheads}))
-    return Calibration(**{**dict(calibration), "variants": variants})
+class LoopOverhead:
+    """What the training loop takes around a step's own work (batch, loss read and logged), on a trivial network."""
+
+    def __init__(self, threads: int, clock: Clock) -> None:
+        self._step, self._clock = trivial_step(threads), clock
+        self._own: list[float] = []
+        self._inside = 0.0
+        taken = self._step._loop.take_step
+
+        def timed_step(*arguments: Any) -> Any:
+            began = clock()
+            result = taken(*arguments)
+            self._inside = clock() - began
+            return result
+
+        self._step._loop.take_step = timed_step  # type: ignore[assignment]
+        self.timed = Timed(self._run, least_s=2e-3, warm=True)
+
+    def _run(self) -> None:
+        began = self._clock()
+        self._step()
+        self._own.append(self._clock() - began - self._inside)
+
+    @property
+    def seconds(self) -> float:
+        """Median over steps."""
+        return median(self._own)
 
 
 def trivial_step(threads: int) -> RecipeStep:
@@ -263,19 +278,16 @@ def _chip(calibration: Calibration) -> Chip:
 
 def measure_variant(
     threads: int, *, lanes: int, quick: bool, at_most_s: float, alongside: Sequence[Timed] = ()
-) -> tuple[ThreadCalibration, float]:
-    """All figures of one number of threads but ``step_s``, and the seconds of the trivial network's training step.
-
-    ``alongside`` is read in the same rounds.
-    """
+) -> ThreadCalibration:
+    """All figures of one number of threads; ``alongside`` is read in the same rounds."""
     clock = clock_of(threads)
     with fair_conditions(threads):
         benchmarks = list(operators(lanes=lanes, quick=quick))
         kernels = [Timed(benchmark.run) for benchmark in benchmarks]
         peaks, places, chains, calls = Peaks(), Places(quick), Chains(clock), TableCalls()
         optimizers = {name: Updates(name) for name in ("adamw", "sgd")}
-        empty = Timed(trivial_step(threads), least_s=2e-3, warm=True)
-        often = [*kernels, *calls.timed, *chains.timed, empty]
+        loop = LoopOverhead(threads, clock)
+        often = [*kernels, *calls.timed, *chains.timed, loop.timed]
         often += [timed for updates in optimizers.values() for timed in updates.timed]
         rare = [*peaks.timed, *places.timed, *alongside]
         time_rounds(often, rare, clock, at_least=7, at_most_s=at_most_s)
@@ -292,12 +304,12 @@ def measure_variant(
             backward_op_s=0.0,
             forward_parameter_s=0.0,
             backward_parameter_s=0.0,
-            step_s=0.0,
+            step_s=loop.seconds,
             fresh_page_s_per_byte=places.first_touch_s_per_byte(),
         ),
         optimizers={name: updates.cost() for name, updates in optimizers.items()},
     )
-    return chains.fill_in(variant, lanes), empty.seconds
+    return chains.fill_in(variant, lanes)
 
 
 def _reached(curves: Sequence[Curve], dtype: str) -> list[float]:

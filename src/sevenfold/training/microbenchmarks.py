@@ -34,7 +34,7 @@ def matmuls(dtype: str, quick: bool) -> Iterator[Benchmark]:
     chance = random.Random(7)
     fixed = [(1, n, n, n) for n in (1, 8, 32, 128, 512)] + [(1, 64, 10, 64), (1, 64, 64, 256), (1, 256, 256, 64)]
     shapes = list(fixed)
-    while len(shapes) < (26 if quick else 48):
+    while len(shapes) < (30 if quick else 56):
         batch = chance.choice([1, 1, 1, 1, 8, 64])
         m, n, k = (round(2 ** chance.uniform(2, 9.5)) for _ in range(3))
         if 2 * batch * m * n * k <= (_FLOP_LIMIT / 2 if quick else _FLOP_LIMIT):
@@ -74,7 +74,7 @@ def convolutions(lanes: int, quick: bool) -> Iterator[Benchmark]:
         (64, 8, 32, 32, 5, 2, 4), (32, 8, 24, 12, 5, 2, 2), (64, 8, 12, 12, 3, 2, 2), (128, 8, 1, 8, 5, 2, 1),
         (32, 4, 30, 10, 5, 2, 2), (128, 4, 48, 16, 3, 1, 4), (64, 4, 64, 32, 5, 2, 4),
     ]  # fmt: skip
-    while len(shapes) < (26 if quick else 48):
+    while len(shapes) < (40 if quick else 72):
         images = chance.choice([8, 16, 32, 64, 128])
         side = chance.choice([4, 6, 8, 12, 16, 24])
         taps, stride = chance.choice([1, 3, 3, 5]), chance.choice([1, 1, 2])

@@ -15,6 +15,8 @@ from sevenfold.runs.recipe import DataChoice, ModelChoice, Recipe
 from sevenfold.training.conditions import run_conditions
 
 Clock = Callable[[], float]
+_SHORT_S = 0.03  # a reading that every round can afford
+_LONG_S = 0.2  # what takes longer than this leaves the caches as cold as it finds them
 _LEAST_S = 3e-5  # a reading shorter than this repeats its operator; a longer one is taken with cold caches
 
 
@@ -51,15 +53,22 @@ class Timed:
     repeats: int = 0  # calls a reading; 0: chosen at the first
     least_s: float = _LEAST_S  # what a reading takes at least, by repeating
     warm: bool = False  # one call before each reading brings code and data back into the caches
+    reading_s: float = 0.0  # what a reading takes, about
     readings: list[float] = field(default_factory=list)
 
     def prepare(self, clock: Clock) -> None:
-        """Two calls, the second of which says how often a reading repeats it."""
+        """One call, and a second that says how often a reading repeats it, unless the first was long already."""
+        began = time.perf_counter()
         self.run()
+        self.reading_s = time.perf_counter() - began
+        if self.reading_s > _LONG_S:
+            self.repeats, self.warm = 1, False
         if self.repeats == 0:
             began = clock()
             self.run()
-            self.repeats = max(1, min(50, round(self.least_s / max(clock() - began, 1e-7))))
+            once_s = max(clock() - began, 1e-7)
+            self.repeats = max(1, min(50, round(self.least_s / once_s)))
+            self.reading_s = once_s * (self.repeats + self.warm)
 
     def read(self, clock: Clock) -> None:
         """One reading: the mean of a few consecutive calls."""
@@ -82,15 +91,22 @@ class Timed:
 def time_rounds(
     often: Sequence[Timed], rare: Sequence[Timed], clock: Clock, *, at_least: int, at_most_s: float
 ) -> None:
-    """Read every function of ``often`` once a round, for so many seconds and at least so many rounds.
+    """Read every function once a round, for so many seconds and at least so many rounds.
 
-    ``rare`` are long ones: they are read in turn, in between, in up to half of the time, at least three times each.
+    Long ones among ``rare`` are read in turn, in between, in up to half of the time, at least three times each.
+    On a machine that is so busy that this takes three times as long, three rounds have to do.
     """
     for one in [*often, *rare]:
         one.prepare(clock)
+    often = [*often, *(one for one in rare if one.reading_s <= _SHORT_S)]
+    rare = [one for one in rare if one.reading_s > _SHORT_S]
     began = time.perf_counter()
     rounds, spent_on_rare, turn = 0, 0.0, 0
-    while rounds < at_least or time.perf_counter() - began < at_most_s:
+    while (
+        time.perf_counter() - began < at_most_s
+        or rounds < 3
+        or (rounds < at_least and time.perf_counter() - began < 3 * at_most_s)
+    ):
         for one in often:
             one.read(clock)
         rounds += 1
