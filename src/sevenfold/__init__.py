@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from sevenfold import data as data
     from sevenfold.actions.calibrate import calibrate as calibrate
     from sevenfold.actions.chips import chips as chips
+    from sevenfold.actions.chips import show_chip as show_chip
     from sevenfold.actions.cost import cost as cost
     from sevenfold.actions.count import count as count
     from sevenfold.actions.diagnose import diagnose as diagnose
     from sevenfold.actions.recipe import recipe as recipe
+    from sevenfold.actions.recipes import list_recipes as list_recipes
+    from sevenfold.actions.recipes import show_recipe as show_recipe
     from sevenfold.actions.runs import check_runs as check_runs
     from sevenfold.actions.runs import compare_runs as compare_runs
     from sevenfold.actions.runs import list_runs as list_runs
@@ -32,6 +35,7 @@ __version__ = "0.1.0"
 _ACTIONS = {
     "calibrate": "calibrate",
     "chips": "chips",
+    "show_chip": "chips",
     "cost": "cost",
     "count": "count",
     "diagnose": "diagnose",
@@ -40,6 +44,8 @@ _ACTIONS = {
     "compare_runs": "runs",
     "list_runs": "runs",
     "show_run": "runs",
+    "list_recipes": "recipes",
+    "show_recipe": "recipes",
     "train": "train",
 }
 

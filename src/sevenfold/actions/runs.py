@@ -182,7 +182,11 @@ def compare_runs(ids: Sequence[str], *, store: RunStore | Path | None = None) ->
 
 
 def check_runs(*, store: RunStore | Path | None = None) -> StoreCheck:
-    """Read the whole store and compare it with what was written: ``check_runs().damage == []``."""
+    """Read the whole store and compare it with what was written.
+
+    >>> check_runs().damage  # doctest: +SKIP
+    []
+    """
     opened = _opened(store)
     damage = opened.check()
     try:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sevenfold.cli import calibrate, chips, cost, count, diagnose, runs, train
+from sevenfold.cli import calibrate, chips, cost, count, diagnose, recipes, runs, train
 
 app = typer.Typer(
     name="sevenfold",
@@ -37,11 +37,12 @@ def _root(
         typer.echo(context.get_help())
 
 
-# One line per verb:
+# One line per verb, the main job first.
 app.command("diagnose")(diagnose.diagnose)
-app.command("count")(count.count)
-app.add_typer(runs.app, name="runs")
 app.command("train")(train.train)
-app.add_typer(chips.app, name="chips")
+app.command("count")(count.count)
 app.command("cost")(cost.cost)
 app.command("calibrate")(calibrate.calibrate)
+app.add_typer(chips.app, name="chips")
+app.add_typer(recipes.app, name="recipes")
+app.add_typer(runs.app, name="runs")

@@ -22,7 +22,7 @@ Scalar = bool | int | float | str | None
 class ModelChoice(Spec):
     """Which model of the catalogue, and what differs from that preset."""
 
-    name: str = Field(description="model preset from the catalogue (`sevenfold models`), or custom/DIGEST")
+    name: str = Field(description="model preset from the catalogue, or custom/DIGEST")
     settings: dict[str, Scalar] = Field(default={}, description="settings that differ from the preset, by name")
 
 

@@ -1,0 +1,87 @@
+"""Every verb and every flag by name, so that the surface grows on purpose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import typer
+
+import sevenfold
+from sevenfold.cli._boundary import run_guarded
+from sevenfold.cli._commands import app
+
+SURFACE = {
+    "calibrate": ["--check", "--json", "--quick", "--threads"],
+    "chips list": ["--json"],
+    "chips show": ["--json", "NAME"],
+    "cost": [
+        "--batch", "--causal", "--depth", "--dtype", "--image", "--json", "--on", "--optimizer", "--seq", "--set",
+        "--threads", "--train", "MODEL",
+    ],
+    "count": [
+        "--autocast", "--batch", "--causal", "--depth", "--dtype", "--forward-only", "--image", "--json", "--real",
+        "--seq", "--set", "MODEL",
+    ],
+    "diagnose": [
+        "--budget", "--json", "--limit", "--min-effect", "--price", "--report", "--seeds", "--set", "--workers",
+        "RECIPE",
+    ],
+    "recipes list": ["--json"],
+    "recipes show": ["--json", "NAME"],
+    "runs check": ["--json"],
+    "runs compare": ["--json", "RUNS"],
+    "runs list": ["--json", "--limit", "--recipe", "--state"],
+    "runs show": ["--json", "RUN"],
+    "train": ["--fresh", "--json", "--set", "RECIPE"],
+}  # fmt: skip
+
+
+def _commands(command: Any, prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, inner in command.commands.items():
+        path = f"{prefix} {name}".strip()
+        found |= _commands(inner, path) if hasattr(inner, "commands") else {path: inner}
+    return found
+
+
+COMMANDS = _commands(typer.main.get_command(app))
+
+
+def _flags(command: Any) -> list[str]:
+    return sorted(
+        option if option.startswith("-") else parameter.name.upper()
+        for parameter in command.params
+        for option in parameter.opts
+    )
+
+
+def test_every_verb_and_flag_is_named_here() -> None:
+    assert {path: _flags(command) for path, command in COMMANDS.items()} == SURFACE
+
+
+@pytest.mark.parametrize("path", sorted(SURFACE))
+def test_every_verb_has_json_and_explains_itself_and_every_flag(path: str) -> None:
+    command = COMMANDS[path]
+    assert "--json" in _flags(command)
+    assert command.help
+    assert all(parameter.help for parameter in command.params)
+
+
+def test_every_action_of_the_python_api_is_there_and_documented() -> None:
+    actions = [name for name in sevenfold.__all__ if name != "data"]
+    assert {"train", "count", "cost", "chips", "calibrate", "diagnose", "recipe"} <= set(actions)
+    for name in actions:
+        assert ">>>" in (getattr(sevenfold, name).__doc__ or ""), f"{name} has no example"
+    assert sevenfold.data.arrays.__doc__
+
+
+def test_recipes_list_themselves_and_their_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_guarded(["recipes", "list"]) == 0
+    assert "digits-cnn" in capsys.readouterr().out
+    assert run_guarded(["recipes", "show", "digits-cnn"]) == 0
+    shown = capsys.readouterr().out
+    for key in ("optimizer.lr", "model.width", "model.dropout", "data.fraction", "steps"):
+        assert key in shown
+    assert run_guarded(["recipes", "show", "digits-cn"]) == 2
+    assert "try digits-cnn" in capsys.readouterr().err
