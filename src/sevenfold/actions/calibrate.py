@@ -64,7 +64,7 @@ def calibrate(
     -0.04
 
     ``check`` names recipes: their training steps are measured between the benchmarks, and predicted from them;
-    nothing of the chip depends on them. ``quick`` takes about 15 s, a full calibration less than 60. Raises
+    nothing of the chip depends on them. ``quick`` takes about 20 s, a full calibration a minute. Raises
     UnknownNameError for a recipe that does not exist, StorageError where the result cannot be written.
     """
     from sevenfold.hardware.prediction import predict_step

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    quick: Annotated[bool, typer.Option("--quick", help="About 15 s in place of a minute.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer and smaller benchmarks: about 20 s in place of a minute.")
+    ] = False,
     threads: Annotated[
         list[int] | None,
         typer.Option(help="Calibrate with so many threads, 0 for all cores; may be repeated. Default: 1 and 0."),

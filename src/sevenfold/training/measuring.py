@@ -290,7 +290,7 @@ def measure_variant(
         often = [*kernels, *calls.timed, *chains.timed, loop.timed]
         often += [timed for updates in optimizers.values() for timed in updates.timed]
         rare = [*peaks.timed, *places.timed, *alongside]
-        time_rounds(often, rare, clock, at_least=7, at_most_s=at_most_s)
+        time_rounds(often, rare, clock, at_least=7, at_most_s=at_most_s, rare_at_least=1 if quick else 3)
     curves = _curves(benchmarks, kernels, calls.seconds(), clock_seconds(clock))
     best = {dtype: max([peak, *_reached(curves, dtype)]) for dtype, peak in peaks.flops_per_s().items()}
     variant = ThreadCalibration(

@@ -89,11 +89,18 @@ class Timed:
 
 
 def time_rounds(
-    often: Sequence[Timed], rare: Sequence[Timed], clock: Clock, *, at_least: int, at_most_s: float
+    often: Sequence[Timed],
+    rare: Sequence[Timed],
+    clock: Clock,
+    *,
+    at_least: int,
+    at_most_s: float,
+    rare_at_least: int = 3,
 ) -> None:
     """Read every function once a round, for so many seconds and at least so many rounds.
 
-    Long ones among ``rare`` are read in turn, in between, in up to half of the time, at least three times each.
+    Long ones among ``rare`` are read in turn, in between, in up to half of the time, at least ``rare_at_least``
+    times each.
     On a machine that is so busy that this takes three times as long, three rounds have to do.
     """
     for one in [*often, *rare]:
@@ -115,7 +122,7 @@ def time_rounds(
             rare[turn % len(rare)].read(clock)
             spent_on_rare += time.perf_counter() - at
             turn += 1
-    while turn < 3 * len(rare):
+    while turn < rare_at_least * len(rare):
         rare[turn % len(rare)].read(clock)
         turn += 1
 
