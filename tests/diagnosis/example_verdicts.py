@@ -183,7 +183,11 @@ def troubled() -> Diagnosis:
         headroom_factor=None,
     )
     change("energy", method="not reached", why="the budget of 1 min ran out")
-    failed = rows["optimization"].points[-1].model_copy(update={"failed": "the loss became NaN at step 12"})
+    failed = (
+        rows["optimization"]
+        .points[-1]
+        .model_copy(update={"failed": "the loss became NaN at step 12", "runs": [], "num_runs": 0})
+    )
     rows["optimization"] = rows["optimization"].model_copy(
         update={"points": [*rows["optimization"].points, failed]}
     )

@@ -51,9 +51,8 @@ def found(tmp_path: Path) -> tuple[Diagnosis, list[str], list[str]]:
 
 def test_curves_of_the_baseline_and_of_the_first_lever(found: tuple[Diagnosis, list[str], list[str]]) -> None:
     diagnosis, baseline, better = found
-    change = "optimizer.lr=0.002 optimizer.weight_decay=0.1"
     assert [(c.run, c.label) for c in diagnosis.curves] == [
-        (baseline[0], "the recipe"), (baseline[1], "the recipe"), (better[0], change),
+        (baseline[0], "the recipe"), (baseline[1], "the recipe"), (better[0], "with the first advice"),
     ]  # fmt: skip
     curve = diagnosis.curves[1]
     assert curve.validation_steps == [100, 200, 300, 400]

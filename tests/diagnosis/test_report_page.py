@@ -215,6 +215,10 @@ def test_no_effects_at_all_is_still_a_page() -> None:
 def test_split_sentence() -> None:
     assert split_sentence("Nothing binds at this size.") == ("Nothing binds at this size", "")
     assert split_sentence("Data binds: 0.03 nats; first pull.") == ("Data binds: 0.03 nats", "First pull.")
+    assert split_sentence("Data and compute tie: 0.03 nats; pull.", True) == (
+        "Data and compute tie",
+        "0.03 nats; pull.",
+    )
 
 
 @pytest.mark.slow

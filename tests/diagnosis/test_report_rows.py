@@ -175,7 +175,9 @@ def test_provenance_reads_units_out_of_names() -> None:
 
 
 def test_prose_escapes_before_it_marks_up() -> None:
-    assert str(prose("`<b>` and --set a=<i>")) == "<code>&lt;b&gt;</code> and <code>--set\u00a0a=&lt;i&gt;</code>"
+    assert str(prose("`<b>` and --set a=<i>")) == (
+        '<code>&lt;b&gt;</code> and <code class="flag">--set\u00a0a=&lt;i&gt;</code>'
+    )
     assert str(prose("fell by -0.5 at x^-2")) == "Fell by −0.5 at x<sup>−2</sup>"
 
 

@@ -46,7 +46,7 @@ def _advised(diagnosis: Diagnosis) -> list[tuple[str, list[str]]]:
     runs = set(lever.evidence) - set(diagnosis.baseline_runs)
     points = diagnosis.constraints[lever.constraint].points
     whole = [point.runs for point in points if point.runs and set(point.runs) <= runs]
-    return [(lever.change.replace("--set ", ""), max(whole, key=len))] if whole else []
+    return [("with the first advice", max(whole, key=len))] if whole else []
 
 
 def _curve(store: RunStore, run: str, label: str) -> Curve | None:

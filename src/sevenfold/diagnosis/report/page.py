@@ -35,6 +35,7 @@ from sevenfold.diagnosis.report.rows import (
     rows_of,
     share,
 )
+from sevenfold.diagnosis.report.sweeps import unique_points
 from sevenfold.diagnosis.report.typesetting import FIGURE_SPACE, capital, prose, signed, unbroken
 from sevenfold.diagnosis.result import CONSTRAINTS, TITLES, Advice, Diagnosis, Effect, Point
 from sevenfold.diagnosis.showing import (
@@ -55,7 +56,7 @@ def page(diagnosis: Diagnosis) -> str:
         "fits": [*scaling_figures(diagnosis), *settings_figures(diagnosis)],
         "runs": [figure for figure in (curves_figure(diagnosis), roofline_figure(diagnosis)) if figure],
     }
-    headline, rest = split_sentence(diagnosis.sentence)
+    headline, rest = split_sentence(diagnosis.sentence, verdict(diagnosis) == "tie")
     return _environment().get_template("page.html").render(
         d=diagnosis,
         headline=headline,
@@ -92,13 +93,13 @@ def _advice(diagnosis: Diagnosis, advice: Advice) -> dict[str, Any]:
     return {"advice": advice, "what": what, "gain": signed(gain), "command": command}
 
 
-def split_sentence(sentence: str) -> tuple[str, str]:
-    """The first clause, which is set large, and what follows its semicolon or full stop.
+def split_sentence(sentence: str, is_tie: bool = False) -> tuple[str, str]:
+    """The first clause, which is set large, and what follows it; of a tie the names alone are set large.
 
     >>> split_sentence("Data binds: 0.031 ± 0.006 nats; first pull the optimization lever.")
     ('Data binds: 0.031 ± 0.006 nats', 'First pull the optimization lever.')
     """
-    for mark in ("; ", ". "):
+    for mark in (": ", "; ", ". ") if is_tie else ("; ", ". "):
         head, found, rest = sentence.partition(mark)
         if found and len(head) > 12:
             return head, capital(rest)
@@ -162,6 +163,7 @@ def _environment() -> jinja2.Environment:
         probability=shown_probability,
         prose=prose,
         capital=capital,
+        unique=unique_points,
         share=share,
     )
     return environment

@@ -64,11 +64,29 @@ def sweeps_of(diagnosis: Diagnosis) -> list[Sweep]:
     return [sweep for name in CONSTRAINTS for sweep in _sweeps(diagnosis, diagnosis.constraints[name])]
 
 
+def unique_points(constraint: Constraint) -> list[Point]:
+    """The points, each set of runs once: a setting that was tried and then measured may be listed for both."""
+    found: dict[tuple[str, ...], Point] = {}
+    for number, point in enumerate(constraint.points):
+        found.setdefault(tuple(point.runs) or (str(number),), point)
+    return list(found.values())
+
+
 def left_over(diagnosis: Diagnosis, constraint: Constraint) -> list[Point]:
     """Points that ran, lie on no sweep, and are not the recipe itself."""
     swept = {sweep.lever for sweep in _sweeps(diagnosis, constraint)}
-    points = (p for p in constraint.points if p.failed is None and p.num_runs > 0 and p.lever not in swept)
+    points = (p for p in unique_points(constraint) if p.failed is None and p.num_runs > 0 and p.lever not in swept)
     return [point for point in points if not is_own(diagnosis, point)]
+
+
+def point_title(point: Point) -> str:
+    """What was set, in words: ``learning rate 0.016, weight decay 0.1``; an alternative by its name."""
+    if point.lever == "model":
+        return point.setting
+    if point.lever != "several":
+        return f"{lever_title(point.lever).removesuffix(f' at {HALF}')} {point.setting}"
+    parts = (part.partition("=") for part in point.setting.split(", "))
+    return ", ".join(f"{TITLES.get(key, key)} {value}".rstrip() for key, _, value in parts)
 
 
 def is_own(diagnosis: Diagnosis, point: Point) -> bool:

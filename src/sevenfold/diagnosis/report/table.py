@@ -8,6 +8,7 @@ a share at 80. Colours come from rich, which respects ``NO_COLOR``; a terminal w
 from __future__ import annotations
 
 import io
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,12 +122,13 @@ def _table(diagnosis: Diagnosis, rows: list[Row], layout: Layout, plain: bool) -
 
 def _amounts(row: Row, layout: Layout) -> list[str]:
     part = row.constraint.slack_share
-    slack = row.slack if layout.slack_amount or part is None or row.slack == "none" else share(part)
+    slack = row.slack if layout.slack_amount or not part else share(part)
     if not layout.amounts:
         return [slack]
     usage, limit = row.constraint.usage, row.constraint.limit
     if not layout.settings and row.name in ("optimization", "architecture"):
         return [NOTHING, NOTHING, slack]
+    shown_limit = row.limit if layout.slack_amount else re.sub(r" \([^)]*\)$", "", row.limit)  # where it comes from
     text = row.usage
     if (
         not layout.usage_unit
@@ -136,7 +138,7 @@ def _amounts(row: Row, layout: Layout) -> list[str]:
         and usage.text.endswith(f" {usage.unit}")
     ):
         text = usage.text.removesuffix(f" {usage.unit}")
-    return [row.limit, text, slack]
+    return [shown_limit, text, slack]
 
 
 def _legend(rows: list[Row], plain: bool) -> list[RenderableType]:

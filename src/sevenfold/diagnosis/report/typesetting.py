@@ -51,6 +51,6 @@ def prose(text: str) -> Markup:
     html = str(escape(signed(capital(text))))
     html = _POWER.sub(r"<sup>\1</sup>", html)
     html = _CODE.sub(r"<code>\1</code>", html)
-    html = _FLAG.sub(lambda found: f"<code>{found[1].replace(' ', _NO_BREAK)}</code>", html)
+    html = _FLAG.sub(lambda found: f'<code class="flag">{found[1].replace(" ", _NO_BREAK)}</code>', html)
     html = _UNIT.sub(rf"\1{_NO_BREAK}\2", unbroken(html))
     return Markup(html)

@@ -6,7 +6,7 @@ import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sevenfold.diagnosis.showing import shown_value
 from sevenfold.units import COUNT, Unit, show
@@ -64,12 +64,36 @@ def layout(**settings: Any) -> dict[str, Any]:
     return {**base, **settings}
 
 
-def loss_axis(values: Sequence[float], title: str) -> dict[str, Any]:
-    """A loss axis: logarithmic where the values span more than a factor 20."""
-    positive = [value for value in values if value > 0]
-    if len(positive) == len(values) and positive and max(positive) > 20 * min(positive):
-        return log_axis(title, min(positive) / 1.3, max(positive) * 1.3)
-    return axis(title, exponentformat="power", nticks=6)
+class Ranged(Protocol):
+    """Anything with a loss and its interval."""
+
+    @property
+    def loss(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+def fair_range(points: Sequence[Ranged], extra: Sequence[float] = ()) -> list[float]:
+    """An axis range that shows every loss; a bar that reaches further than all losses together is cut.
+
+    Two seeds make an interval of thirteen standard errors: it would flatten everything else.
+    """
+    values = [point.loss for point in points] + list(extra)
+    span = (max(values) - min(values)) or max(0.02 * abs(values[0]), 1e-12)
+    lows = [max(point.low, point.loss - span) for point in points]
+    highs = [min(point.high, point.loss + span) for point in points]
+    low, high = min([*values, *lows]), max([*values, *highs])
+    return [low - 0.06 * (high - low), high + 0.06 * (high - low)]
+
+
+def loss_axis(points: Sequence[Ranged], title: str, extra: Sequence[float] = ()) -> dict[str, Any]:
+    """A loss axis: logarithmic where the losses span more than a factor 6."""
+    losses = [point.loss for point in points] + list(extra)
+    if min(losses) > 0 and max(losses) > 6 * min(losses):
+        return log_axis(title, min(losses) / 1.5, max(losses) * 1.5)
+    return axis(title, exponentformat="power", nticks=6, range=fair_range(points, extra))
 
 
 def log_axis(title: str, low: float, high: float, unit: Unit | None = None) -> dict[str, Any]:
@@ -113,8 +137,11 @@ def setting_axis(values: Sequence[float], title: str, labels: Sequence[str] | No
     texts = dict(zip(values, labels, strict=True)) if labels else {}
     ticks = [texts.get(value) or number(value) for value in ordered]
     is_log = ordered[0] > 0 and ordered[-1] >= 3 * ordered[0]
+    ends = [math.log10(end) for end in (ordered[0], ordered[-1])] if is_log else [ordered[0], ordered[-1]]
+    margin = 0.06 * (ends[1] - ends[0]) or 0.5
     return axis(
         title,
+        range=[ends[0] - margin, ends[1] + margin],
         type="log" if is_log else "linear",
         tickmode="array",
         tickvals=ordered,
@@ -130,7 +157,7 @@ def number(value: float) -> str:
     """
     if abs(value) >= 1e5:
         return show(value, COUNT)
-    return f"{value:,.0f}" if value == round(value) else f"{value:.4g}"
+    return f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else f"{value:.4g}"
 
 
 def shown(value: float, low: float, high: float) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from sevenfold.diagnosis.report.figures._figure import Figure, Trace, axis, layout, loss_axis, safe
+from sevenfold.diagnosis.report.figures._figure import Figure, Trace, axis, layout, log_axis, safe
 from sevenfold.diagnosis.result import Curve, Diagnosis
 
 # Colours for runs beyond the baseline, in turn.
@@ -30,7 +31,7 @@ def curves_figure(diagnosis: Diagnosis) -> Figure | None:
             data += _lines(train, f"{prefix}training", "@muted", smooth=True)
         validation = [(c.validation_steps, c.validation_loss) for c in curves if c.validation_steps]
         data += _lines(validation, f"{prefix}validation", colour, smooth=False)
-    values = [value for trace in data for value in trace["y"]]
+    values = [value for trace in data for value in trace["y"] if value > 0]
     seeds = len(next(iter(groups.values())))
     return Figure(
         key="curves",
@@ -41,7 +42,7 @@ def curves_figure(diagnosis: Diagnosis) -> Figure | None:
         data=data,
         layout=layout(
             xaxis=axis("steps"),
-            yaxis=loss_axis(values, f"loss, {safe(diagnosis.baseline_loss.unit)}"),
+            yaxis=_loss_axis(values, f"loss, {safe(diagnosis.baseline_loss.unit)}"),
             showlegend=True,
             legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 13}},
             hovermode="closest",
@@ -49,13 +50,20 @@ def curves_figure(diagnosis: Diagnosis) -> Figure | None:
     )
 
 
+def _loss_axis(values: Sequence[float], title: str) -> dict[str, Any]:
+    if values and max(values) > 20 * min(values):
+        return log_axis(title, min(values) / 1.3, max(values) * 1.3)
+    return axis(title, exponentformat="power", nticks=6)
+
+
 def _lines(curves: list[tuple[list[int], list[float]]], name: str, colour: str, *, smooth: bool) -> list[Trace]:
     if not curves:
         return []
+    faint_alpha = max(0.1, min(0.3, 1.2 / len(curves)))  # many seeds make a cloud, not a wall
     faint: list[Trace] = [
         {
             "type": "scatter", "mode": "lines", "x": steps, "y": losses, "hoverinfo": "skip", "showlegend": False,
-            "legendgroup": name, "line": {"color": f"{colour}/0.28", "width": 1},
+            "legendgroup": name, "line": {"color": f"{colour}/{faint_alpha:.2f}", "width": 1},
         }
         for steps, losses in curves
     ]  # fmt: skip

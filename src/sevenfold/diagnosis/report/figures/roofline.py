@@ -61,7 +61,10 @@ def step_sentence(roof: Roofline) -> str:
         parts.append(f"predicted {show(roof.predicted_step_s, SECONDS, digits=2)} ({off:+.0f}%)".replace("-", "−"))
     parts.append(f"attainable {show(roof.attainable_step_s, SECONDS, digits=2)}")
     reached = roof.attainable_step_s / roof.measured_step_s
-    return f"One training step: {', '.join(parts)}; {100 * reached:.0f}% of what the roofline allows."
+    return (
+        f"One training step: {', '.join(parts)}; {100 * reached:.0f}% of what the roofline "
+        "allows. A dot is an operator at its attainable speed, its area the share of the time."
+    )
 
 
 def _dots(points: list[RooflinePoint], kind: str, total: float) -> Trace:
@@ -93,7 +96,8 @@ def _labels(points: list[RooflinePoint]) -> list[dict[str, Any]]:
         placed.append((x, y))
         labels.append(
             {
-                "x": x, "y": y, "text": safe(point.name, 24), "showarrow": False, "xanchor": "left", "xshift": 14,
+                "x": x, "y": y, "text": safe(point.name, 24), "showarrow": False,
+                "xanchor": "left", "xshift": 6, "yanchor": "top", "yshift": -8,
                 "font": {"size": 12, "color": "@ink"}, "bgcolor": "@surface/0.75",
             }
         )  # fmt: skip

@@ -16,14 +16,12 @@ def scaling_figures(diagnosis: Diagnosis) -> list[Figure]:
 
 def _figure(sweep: Sweep, unit: str) -> Figure:
     colour = "@hard" if sweep.constraint.kind == "hard" else "@lever"
-    fit, xs = sweep.fit, [dot.x for dot in sweep.dots]
+    fit, xs, points = sweep.fit, [dot.x for dot in sweep.dots], [dot.point for dot in sweep.dots]
     data: list[Trace] = []
     ticks = [*xs]
-    values = [value for dot in sweep.dots for value in (dot.point.low, dot.point.high)]
     caption = f"{len(xs)} settings, mean and 95% interval of the loss over seeds; the ring is the recipe's own."
     if fit is not None:
         data += [_band(fit, colour), *_law(fit, max(xs), colour)]
-        values += [*fit.low, *fit.high]
         beyond = max(fit.x) > 1.01 * max(xs)
         ticks += [max(fit.x)] if beyond else []
         caption = f"{fit.law}, with its 95% band" + ("; dashed beyond what was run." if beyond else ".")
@@ -36,7 +34,7 @@ def _figure(sweep: Sweep, unit: str) -> Figure:
         data=data,
         layout=layout(
             xaxis=setting_axis(ticks, safe(sweep.x_label)),
-            yaxis=loss_axis(values, f"validation loss, {safe(unit)}"),
+            yaxis=loss_axis(points, f"validation loss, {safe(unit)}", [*fit.low, *fit.high] if fit else []),
         ),
     )
 
@@ -81,7 +79,8 @@ def _dots(sweep: Sweep, colour: str) -> Trace:
         "error_y": {
             "type": "data", "symmetric": False, "thickness": 1.6, "width": 4, "color": colour,
             "array": [point.high - point.loss for point in points],
-            "arrayminus": [point.loss - point.low for point in points],
+            # A logarithmic axis has no place for an end at or below zero.
+            "arrayminus": [min(p.loss - p.low, 0.999 * p.loss) if p.loss > 0 else p.loss - p.low for p in points],
         },
         "customdata": [_hover(sweep, dot) for dot in dots],
         "hovertemplate": "%{customdata}<extra></extra>",

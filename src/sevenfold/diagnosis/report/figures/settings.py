@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import NamedTuple
 
-from sevenfold.diagnosis.report.figures._figure import Figure, Trace, axis, category_axis, layout, safe, shown
-from sevenfold.diagnosis.report.sweeps import HALF, is_own, left_over, lever_title
+from sevenfold.diagnosis.report.figures._figure import (
+    Figure,
+    Trace,
+    axis,
+    category_axis,
+    fair_range,
+    layout,
+    safe,
+    shown,
+)
+from sevenfold.diagnosis.report.sweeps import HALF, is_own, left_over, point_title
 from sevenfold.diagnosis.result import CONSTRAINTS, Constraint, Diagnosis, Point
 
 
@@ -38,12 +48,18 @@ def _figure(diagnosis: Diagnosis, constraint: Constraint, points: list[Point], a
     return Figure(
         key=f"settings-{constraint.name}{'-half' if at_half else ''}",
         title=f"{constraint.title}: {'alternatives' if ratios else 'other settings'}{where}",
-        caption="Mean and 95% interval over seeds; the stripe is the recipe's own."
+        caption="Mean and 95% interval over seeds; the stripe is the recipe's own. Bars that would "
+        "flatten the rest are cut."
         + (" Multiply-accumulates and step time are beside the recipe's." if ratios else ""),
-        height=max(300, 90 + 40 * len(bars)),
+        height=max(300, 90 + 42 * len(bars)),
         data=[_dots(bars, colour, own is not None)],
         layout=layout(
-            xaxis=axis(f"validation loss, {safe(diagnosis.baseline_loss.unit)}", nticks=5, exponentformat="power"),
+            xaxis=axis(
+                f"validation loss, {safe(diagnosis.baseline_loss.unit)}",
+                nticks=5,
+                exponentformat="power",
+                range=fair_range(bars),
+            ),
             yaxis=category_axis([bar.name for bar in bars]),
             shapes=[_stripe(own)] if own else [],
         ),
@@ -67,7 +83,7 @@ def _named(points: list[Point]) -> list[_Bar]:
         name = _label(point)
         taken = [bar.name for bar in bars]
         if name in taken:
-            name += f", {point.num_runs} other seeds"
+            name = name.replace("<br>", " ") + f"<br>{point.num_runs} other seeds"
         while name in taken:
             name += "\u200b"  # a third time: told apart by plotly, not by the eye
         bars.append(_Bar(name, point.loss, point.low, point.high))
@@ -99,12 +115,15 @@ def _stripe(own: _Bar) -> dict[str, object]:
 
 
 def _label(point: Point) -> str:
-    is_whole = point.lever in ("model", "several")
-    title = lever_title(point.lever).removesuffix(f" at {HALF}")
-    name = safe(point.setting if is_whole else f"{title} {point.setting}", 30)
+    name = point_title(point)
     ratios = [
         f"{ratio:.2g}× {what}"
         for ratio, what in ((point.macs_ratio, "MACs"), (point.time_ratio, "time"))
         if ratio is not None
     ]
-    return f"{name}<br>{', '.join(ratios)}" if ratios else name
+    return f"{_lines(name)}<br>{', '.join(ratios)}" if ratios else _lines(name)
+
+
+def _lines(text: str) -> str:
+    """A label of two lines at most."""
+    return "<br>".join(safe(line) for line in textwrap.wrap(text, 34, max_lines=2, placeholder="…"))
