@@ -236,6 +236,14 @@ def _scaled(scale: float, loss: float, name: str) -> Diagnosis:
 HOSTILE = "<script>alert(1)</script>\"'&-日本語-Ünïcödé-" + "long-name-" * 12
 
 
+def _hostile_row(row: Constraint, text: str) -> Constraint:
+    points = [
+        point.model_copy(update={"lever": text, "setting": f"{text} {n}"}) for n, point in enumerate(row.points)
+    ]
+    fit = row.fit and row.fit.model_copy(update={"x_label": text, "law": text})
+    return row.model_copy(update={"why": text, "points": points, "fit": fit})
+
+
 def hostile() -> Diagnosis:
     """Names that would break a careless page: markup, quotes, very long, not ASCII."""
     base = data_binds()
@@ -247,7 +255,14 @@ def hostile() -> Diagnosis:
             "sentence": f"Data binds for {HOSTILE}: doubling the training set would lower validation loss by 0.023 ± 0.006 nats.",
             "warnings": [text],
             "curves": [curve.model_copy(update={"label": text}) for curve in base.curves],
-            "constraints": {name: row.model_copy(update={"why": text}) for name, row in base.constraints.items()},
+            "constraints": {name: _hostile_row(row, text) for name, row in base.constraints.items()},
+            "roofline": base.roofline
+            and base.roofline.model_copy(
+                update={
+                    "chip": text,
+                    "points": [p.model_copy(update={"name": text, "bound_by": text}) for p in base.roofline.points],
+                }
+            ),
             "provenance": {HOSTILE: {text: text}},
             "advice": [base.advice[0].model_copy(update={"text": text, "change": f"--set data.name='{text}'"})],
         }

@@ -7,7 +7,6 @@ package. Looks and layout live in ``template/``.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from datetime import datetime
 from functools import cache
@@ -18,6 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 from sevenfold.diagnosis.report.figures import (
+    Figure,
     curves_figure,
     effects_figure,
     roofline_figure,
@@ -71,7 +71,7 @@ def page(diagnosis: Diagnosis) -> str:
         advice=[_advice(diagnosis, advice) for advice in diagnosis.advice],
         sections=sections,
         figures=[figure for group in sections.values() for figure in group],
-        figures_json=_json({f.key: dataclasses.asdict(f) for group in sections.values() for f in group}),
+        figures_json=_json({f.key: _drawn(f) for group in sections.values() for f in group}),
         diagnosis_json=_json(diagnosis.to_dict()),
         provenance=provenance_tables(diagnosis),
         budget=budget_text(diagnosis),
@@ -85,6 +85,11 @@ def page(diagnosis: Diagnosis) -> str:
         script=Markup(_template("page.js")),
         plotly=Markup(_plotly()),
     )  # fmt: skip
+
+
+def _drawn(figure: Figure) -> dict[str, Any]:
+    """What the page's script needs of a figure."""
+    return {"height": figure.height, "data": figure.data, "layout": figure.layout}
 
 
 def _advice(diagnosis: Diagnosis, advice: Advice) -> dict[str, Any]:

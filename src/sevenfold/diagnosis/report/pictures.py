@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -168,5 +169,8 @@ def _png(figure: Figure) -> bytes:
 
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=160)
+    with warnings.catch_warnings():
+        # A name in a script that no font here has shows as boxes; that is no news for a terminal.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from", category=UserWarning)
+        figure.savefig(buffer, format="png", dpi=160)
     return buffer.getvalue()
