@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sevenfold.diagnosis.report.figures._figure import number
+from sevenfold.diagnosis.report.figures._figure import cut, number
 from sevenfold.diagnosis.report.figures.effects import scale_for
 from sevenfold.diagnosis.report.glossary import SHORT_TITLES
 from sevenfold.diagnosis.report.rows import Row, by_worth, min_effect_text, rows_of
@@ -152,7 +152,7 @@ def _draw_sweep(axes: Axes, sweep: Sweep, unit: str) -> None:
     axes.set_title(
         f"{SHORT_TITLES[sweep.constraint.name]}: {sweep.title}", loc="left", fontsize=11, fontweight="bold"
     )
-    axes.set_xlabel(sweep.x_label)
+    axes.set_xlabel(cut(sweep.x_label, 44))
     axes.set_ylabel(f"validation loss, {unit}")
 
 

@@ -28,8 +28,12 @@ class Figure:
 
 def safe(text: str, longest: int = 60) -> str:
     """Text for plotly's labels: markup is shown, not obeyed; a very long name is cut."""
-    cut = text if len(text) <= longest else text[: longest - 1] + "…"
-    return html.escape(cut, quote=False)
+    return html.escape(cut(text, longest), quote=False)
+
+
+def cut(text: str, longest: int) -> str:
+    """The text, or its beginning with an ellipsis."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def axis(title: str = "", **settings: Any) -> dict[str, Any]:
