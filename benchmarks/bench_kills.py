@@ -121,8 +121,10 @@ def _killed_run(
         if status == -signal.SIGKILL:
             counts["kills"] += 1
             counts["while_saving"] += any(home.rglob(".unfinished-*")) or any(home.rglob(".discarded-*"))
+        elif status == 0:
+            break  # it had finished before the kill
         else:
-            counts["repairs"] += status != 0  # it could not go on by itself, or had finished before the kill
+            counts["repairs"] += 1
     counts["runs"] += 1
     finished = _wait(_start(recipe, home)) == 0
     counts["repairs"] += not finished

@@ -19,7 +19,7 @@ from sevenfold import checkpoints
 from sevenfold.errors import CheckpointError
 from sevenfold.runs.recipe import Recipe
 from sevenfold.runs.store import RunStore
-from sevenfold.training import Progress, running, train_run
+from sevenfold.training import Progress, loop, running, train_run
 
 Small = Callable[..., Recipe]
 Everything = tuple[dict[str, tuple[list[int], list[float]]], dict[str, torch.Tensor], dict[str, Any]]
@@ -91,7 +91,7 @@ def test_going_on_gives_what_was_never_interrupted_gives(small: Small, tmp_path:
     train_run(recipe, home=tmp_path / "whole")
     expected = everything(tmp_path / "whole", recipe)
     assert expected[0]["train_loss"][0] == list(range(1, 21))
-    got = interrupted(tmp_path / "parts", recipe, 2, 7, 18)
+    got = interrupted(tmp_path / "parts", recipe, 2, 7, 19)  # 19: at the last step
     assert same(got, expected)
 
 
@@ -251,6 +251,16 @@ def test_where_the_store_lost_the_metrics_the_run_starts_over_and_says_so(small:
     assert len(notes) == 1
     assert "starts over" in notes[0]
     assert same(everything(tmp_path / "parts", recipe), everything(tmp_path / "whole", recipe))
+
+
+def test_losses_fetched_together_are_the_same_losses(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = small(model__dropout=0.2, checkpoint_every=3)
+    train_run(recipe, home=tmp_path / "whole")
+    monkeypatch.setitem(loop._FETCHED_TOGETHER, "cpu", 6)  # as on an accelerator
+    got = interrupted(tmp_path / "parts", recipe, 7)
+    assert same(got, everything(tmp_path / "whole", recipe))
 
 
 def test_with_two_threads_too(small: Small, tmp_path: Path) -> None:

@@ -148,7 +148,11 @@ def test_the_callers_random_numbers_change_nothing(small: Small) -> None:
     assert losses[0] == losses[1]
 
 
-def test_a_loss_that_is_not_finite_fails_the_run_and_keeps_its_metrics(small: Small) -> None:
+@pytest.mark.parametrize("together", [1, 16])
+def test_a_loss_that_is_not_finite_fails_the_run_and_keeps_its_metrics(
+    small: Small, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    monkeypatch.setitem(loop._FETCHED_TOGETHER, "cpu", together)
     recipe = small(optimizer__lr=1e30, optimizer__clip_norm="none", schedule__warmup_fraction=0.0)
     with pytest.raises(NonFiniteLossError, match=r"step \d+.*learning rate.*try a lower learning rate") as caught:
         train_run(recipe)

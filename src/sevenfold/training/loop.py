@@ -26,7 +26,8 @@ from sevenfold.training.progress import Progress
 from sevenfold.training.steps import TrainingStep
 from sevenfold.training.workload import Workload
 
-_FETCHED_TOGETHER = 16  # losses on an accelerator: each fetch waits for the device
+_FETCHED_TOGETHER = {"cpu": 1}  # losses; elsewhere each fetch waits for the device, so that more are taken at once
+_FETCHED_ELSEWHERE = 16
 _METER_EVERY_S = 0.1
 SAVED_EVERY_S = 300.0  # where the recipe does not say: what a kill may cost
 _DURATIONS_KEPT = 4096
@@ -88,6 +89,8 @@ class Loop:
         self._log, self._save, self._on_step, self._interrupted = log, save, on_step, interrupted
         self._run_id, self._resumed_from = run_id, tally.step
         self._pending: list[tuple[int, Tensor]] = []
+        self._fetched_together = _FETCHED_TOGETHER.get(workload.device.type, _FETCHED_ELSEWHERE)
+        self._untold_s = 0.0  # time of the steps whose losses are still to be fetched
         self._last_loss: float | None = None
         self._durations: deque[float] = deque(maxlen=_DURATIONS_KEPT)
         # Without gradients more fits than in training; but of a language model the logits are most of it.
@@ -134,10 +137,7 @@ class Loop:
         loss = self.take_step(inputs, targets, tally.step)
         tally.step += 1
         self._pending.append((tally.step, loss))
-        self._fetch_losses()
-        passed = perf_counter() - began
-        tally.train_seconds += passed
-        self._durations.append(passed)
+        self._fetch_losses(began, at_least=self._fetched_together)
         tally.stopped_by = self._what_stops()
         if tally.stopped_by is not None or tally.step % self.recipe.evaluate_every == 0:
             self._validate()
@@ -155,17 +155,24 @@ class Loop:
             targets.pin_memory().to(device, non_blocking=True),
         )
 
-    def _fetch_losses(self, *, all_of_them: bool = False) -> None:
+    def _fetch_losses(self, began: float, *, at_least: int = 1) -> None:
+        """Fetch and log the pending losses, if there are enough; the time since ``began`` counts as training."""
         pending = self._pending
-        if self.workload.device.type != "cpu" and not all_of_them and len(pending) < _FETCHED_TOGETHER:
-            return
-        values = [pending[0][1].item()] if len(pending) == 1 else torch.stack([t for _, t in pending]).tolist()
-        for (step, _), value in zip(pending, values, strict=True):
-            if not math.isfinite(value):
-                raise self._non_finite("training loss", value, step)
-            self._log.log(step, {"train_loss": value})
-            self._last_loss = value
-        pending.clear()
+        fetched = len(pending) if len(pending) >= at_least else 0
+        if fetched:
+            values = [pending[0][1].item()] if fetched == 1 else torch.stack([loss for _, loss in pending]).tolist()
+            for (step, _), value in zip(pending, values, strict=True):
+                if not math.isfinite(value):
+                    raise self._non_finite("training loss", value, step)
+                self._log.log(step, {"train_loss": value})
+                self._last_loss = value
+            pending.clear()
+        passed = perf_counter() - began
+        self.tally.train_seconds += passed
+        self._untold_s += passed
+        if fetched:
+            self._durations.append(self._untold_s / fetched)
+            self._untold_s = 0.0
 
     def _what_stops(self) -> str | None:
         limits, tally = self.recipe.limits, self.tally
@@ -209,7 +216,7 @@ class Loop:
     def _settle(self) -> None:
         """All losses fetched and the energy of the steps so far counted."""
         if self._pending:
-            self._fetch_losses(all_of_them=True)
+            self._fetch_losses(perf_counter())
         self._read_meter(now=True)
 
     def _begin_metering(self) -> None:
