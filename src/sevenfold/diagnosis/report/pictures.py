@@ -149,9 +149,8 @@ def _draw_sweep(axes: Axes, sweep: Sweep, unit: str) -> None:
         axes.set_xscale("log")
     axes.set_xticks(ticks, [number(tick) for tick in ticks])
     axes.minorticks_off()
-    axes.set_title(
-        f"{SHORT_TITLES[sweep.constraint.name]}: {sweep.title}", loc="left", fontsize=11, fontweight="bold"
-    )
+    title = cut(f"{SHORT_TITLES[sweep.constraint.name]}: {sweep.title}", 44)
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
     axes.set_xlabel(cut(sweep.x_label, 44))
     axes.set_ylabel(f"validation loss, {unit}")
 
