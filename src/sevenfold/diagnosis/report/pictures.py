@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sevenfold.diagnosis.report.figures._figure import cut, number
+from sevenfold.diagnosis.report.figures._figure import cut, loss_axis, number
 from sevenfold.diagnosis.report.figures.effects import scale_for
 from sevenfold.diagnosis.report.glossary import SHORT_TITLES
 from sevenfold.diagnosis.report.rows import Row, by_worth, min_effect_text, rows_of
@@ -147,12 +148,27 @@ def _draw_sweep(axes: Axes, sweep: Sweep, unit: str) -> None:
     )  # fmt: skip
     if ticks[0] > 0 and ticks[-1] >= 3 * ticks[0]:
         axes.set_xscale("log")
-    axes.set_xticks(ticks, [number(tick) for tick in ticks])
+    crowded = len(ticks) > 6
+    axes.set_xticks(ticks, [number(tick) for tick in ticks], rotation=40 if crowded else 0)
+    extra = [*sweep.fit.low, *sweep.fit.high] if sweep.fit else []
+    _set_loss_axis(axes, loss_axis(points, "", extra))
     axes.minorticks_off()
-    title = cut(f"{SHORT_TITLES[sweep.constraint.name]}: {sweep.title}", 44)
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    title = cut(f"{SHORT_TITLES[sweep.constraint.name]}: {sweep.title}", 50)
+    axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold")
     axes.set_xlabel(cut(sweep.x_label, 44))
     axes.set_ylabel(f"validation loss, {unit}")
+
+
+def _set_loss_axis(axes: Axes, made: dict[str, Any]) -> None:
+    """The page's own range, scale and ticks."""
+    low, high = made["range"]
+    if made.get("type") != "log":
+        axes.set_ylim(low, high)
+        return
+    axes.set_yscale("log")
+    axes.set_ylim(10**low, 10**high)
+    axes.set_yticks(made["tickvals"], [re.sub("<.*?>", "", text) for text in made["ticktext"]])
+    axes.minorticks_off()
 
 
 def _draw_law(axes: Axes, fit: Fit, last_run: float, colour: str) -> None:
