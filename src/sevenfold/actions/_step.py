@@ -22,7 +22,7 @@ from sevenfold.hardware.roofline import Cost, CostRow, roofline
 from sevenfold.hardware.stored import load_this_machine, save_this_machine, this_machine_path
 from sevenfold.ops import OperatorGraph
 from sevenfold.runs.recipe import Recipe
-from sevenfold.training.measuring import RecipeStep, measure_machine, measure_step, trace_step
+from sevenfold.training.measuring import RecipeStep, all_cores, measure_machine, measure_step, trace_step
 from sevenfold.training.power import find_meter
 from sevenfold.training.timing import fair_conditions
 from sevenfold.training.workload import resolve_device
@@ -61,10 +61,14 @@ def chip_of(recipe: Recipe, tell: Callable[[str], None] = lambda text: None) -> 
     """The chip that trains a recipe; raises UsageError for a CUDA device that the catalogue does not hold."""
     if resolve_device(recipe).type == "cuda":
         return _cuda_chip(torch.cuda.get_device_name())
-    if not this_machine_path().exists():
+    chip = load_this_machine() if this_machine_path().exists() else None
+    measured = [] if chip is None or chip.calibration is None else [v.threads for v in chip.calibration.variants]
+    wanted = recipe.threads or all_cores()
+    if chip is None or wanted not in measured:
         tell("calibrating this machine (once)")
-        save_this_machine(measure_machine(quick=True)[0])
-    return load_this_machine()
+        chip, _ = measure_machine(sorted({*measured, wanted}), quick=True)
+        save_this_machine(chip)
+    return chip
 
 
 def _cuda_chip(device: str) -> Chip:

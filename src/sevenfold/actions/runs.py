@@ -139,7 +139,11 @@ def list_runs(
     limit: int | None = None,
     store: RunStore | Path | None = None,
 ) -> RunList:
-    """The runs of the store, newest first: ``list_runs(state="failed")``. Raises StoreError, UsageError."""
+    """The runs of the store, newest first; raises StoreError, UsageError.
+
+    >>> list_runs(state="failed").runs  # doctest: +SKIP
+    []
+    """
     if limit is not None and limit < 1:
         raise UsageError("limit is too small", got=limit, expected="1 or more")
     if state not in (None, *_STATES):
@@ -150,7 +154,11 @@ def list_runs(
 
 
 def show_run(run_id: str, *, store: RunStore | Path | None = None) -> RunDetail:
-    """One run by its id or a beginning of it: ``show_run("digits-cnn-s0")``. Raises UnknownNameError."""
+    """One run by its id or a beginning of it; raises UnknownNameError.
+
+    >>> show_run("digits-cnn-s0").run.state  # doctest: +SKIP
+    'finished'
+    """
     opened = _opened(store)
     record = opened.require(run_id)
     metrics = [_metric_line(opened, record.id, name) for name in opened.metric_names(record.id)]
@@ -159,6 +167,9 @@ def show_run(run_id: str, *, store: RunStore | Path | None = None) -> RunDetail:
 
 def compare_runs(ids: Sequence[str], *, store: RunStore | Path | None = None) -> RunComparison:
     """Several runs beside each other: which settings differ, what came out, and the spread over seeds.
+
+    >>> compare_runs(["digits-cnn-s0", "digits-cnn-s1"]).over_seeds[0].seeds  # doctest: +SKIP
+    [0, 1]
 
     Raises UsageError for fewer than two runs or one run twice, UnknownNameError, StoreError.
     """

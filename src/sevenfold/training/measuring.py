@@ -182,7 +182,20 @@ def measure_machine(
         caches=cache_bytes(),
         variants=variants,
     )
-    return _chip(calibration), steps
+    widest = variants[-1]
+    peaks, bandwidths = widest.matmul_flops_per_s, widest.bandwidth_bytes_per_s
+    if widest.threads < cores:
+        peaks, bandwidths = measure_peaks(cores, quick=quick)
+    return _chip(calibration, peaks, bandwidths), steps
+
+
+def measure_peaks(threads: int, *, quick: bool) -> tuple[dict[str, float], dict[str, float]]:
+    """FLOP/s by dtype and bytes/s by place, with so many threads: a chip's roofline without its curves."""
+    clock = clock_of(threads)
+    with fair_conditions(threads):
+        peaks, places = Peaks(), Places(quick)
+        time_rounds([], [*peaks.timed, *places.timed], clock, at_least=0, at_most_s=0.0, rare_at_least=5)
+    return peaks.flops_per_s(), places.bytes_per_s()
 
 
 class LoopOverhead:
@@ -232,13 +245,12 @@ def trivial_step(threads: int) -> RecipeStep:
     return RecipeStep(recipe, Workload(recipe, MODELS["mlp-small"], {}, model, dataset, loss, torch.device("cpu")))
 
 
-def _chip(calibration: Calibration) -> Chip:
-    """The calibrated machine as a chip: its peaks are those of the most threads that were measured."""
-    best = calibration.variants[-1]
+def _chip(calibration: Calibration, peaks: dict[str, float], read: dict[str, float]) -> Chip:
+    """The calibrated machine as a chip: its peaks and bandwidths are those of all cores."""
     source = (
-        f"`sevenfold calibrate`, {calibration.created}, torch {calibration.torch_version}, {best.threads} thread(s)"
+        f"`sevenfold calibrate`, {calibration.created}, torch {calibration.torch_version}, "
+        f"{calibration.cores} thread(s)"
     )
-    read = best.bandwidth_bytes_per_s
     outermost = max(read["read memory"], read["copy memory"], read["triad memory"])
     memory = [
         MemoryLevel(
@@ -256,7 +268,6 @@ def _chip(calibration: Calibration) -> Chip:
                 bandwidth_bytes_per_s=measured(max(found), source) if found else None,
             )
         )
-    peaks = best.matmul_flops_per_s
     return Chip(
         name=THIS_MACHINE,
         title=f"{calibration.cpu}, {calibration.cores} core(s)",
@@ -290,7 +301,9 @@ def measure_variant(
         often = [*kernels, *calls.timed, *chains.timed, loop.timed]
         often += [timed for updates in optimizers.values() for timed in updates.timed]
         rare = [*peaks.timed, *places.timed, *alongside]
-        time_rounds(often, rare, clock, at_least=7, at_most_s=at_most_s, rare_at_least=1 if quick else 3)
+        time_rounds(
+            often, rare, clock, at_least=5 if quick else 7, at_most_s=at_most_s, rare_at_least=1 if quick else 3
+        )
     curves = _curves(benchmarks, kernels, calls.seconds(), clock_seconds(clock))
     best = {dtype: max([peak, *_reached(curves, dtype)]) for dtype, peak in peaks.flops_per_s().items()}
     variant = ThreadCalibration(
