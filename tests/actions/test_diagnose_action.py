@@ -83,6 +83,7 @@ def test_a_callers_own_model_is_diagnosed_and_nothing_is_trained_twice(tmp_path:
         row.shadow_price for row in first.constraints.values()
     ]
     assert again.sentence == first.sentence
+    assert "train_command" not in first.provenance  # no command line trains an object in Python
 
 
 @pytest.mark.usefixtures("_uncalibrated")
@@ -99,7 +100,12 @@ def test_the_command_line_takes_a_persons_file_and_prints_the_contract(
     assert set(result["constraints"]) == set(CONSTRAINTS)
     assert all(set(row) >= KEYS for row in result["constraints"].values())
     assert json.loads((tmp_path / "report.json").read_text()) == result
-    assert result["budget"]["seconds"] is not None
+    assert result["budget"]["seconds"] == 40.0  # as stated, though preparing takes of it
+    assert result["provenance"]["train_command"] == "sevenfold train mine.py:recipe"
+    assert result["provenance"]["data"]["sha256"]
+    assert result["provenance"]["machine"]["torch"] == torch.__version__
+    assert {curve["run"] for curve in result["curves"]} >= set(result["baseline_runs"])
+    assert all(curve["train_loss"] and curve["validation_loss"] for curve in result["curves"])
 
 
 @pytest.mark.parametrize(

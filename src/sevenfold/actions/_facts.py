@@ -71,7 +71,7 @@ def gather_facts(subject: Subject, costs: Costs, **limits: Any) -> Facts:
         dropout_value=0.0 if dropout is None else float(getattr(subject.spec, dropout)),
         label_smoothing=subject.recipe.task == "classification",
         num_train_examples=len(dataset.train),
-        data_unit=dataset.unit,
+        data_unit=f"{dataset.unit}s",
         alternatives=alternatives,
         no_alternatives_reason=why_none,
         step=costs.step,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -90,6 +91,7 @@ def diagnose(
             budget_s=budget_s,
             workers=workers,
             started=started,
+            train_command=train_command(recipe, {**(changes or {}), **stopping}),
             on_event=on_event,
         )
     _keep(result)
@@ -119,12 +121,14 @@ def _carry_out(
     budget_s: float | None,
     workers: int | None,
     started: float,
+    train_command: str | None,
     on_event: Event | None,
 ) -> Diagnosis:
     from sevenfold.actions._facts import Subject, gather_facts, memory_limit_bytes
     from sevenfold.actions._pool import ProbePool
     from sevenfold.actions._step import measured_costs
     from sevenfold.diagnosis.engine import diagnose_recipe
+    from sevenfold.diagnosis.evidence import with_evidence
     from sevenfold.runs.store import RunStore
 
     subject = Subject.of(recipe)
@@ -135,7 +139,7 @@ def _carry_out(
     )
     num_workers, threads = share_cores(recipe, workers)
     with ProbePool(RunStore(), workers=num_workers, threads=threads, bundles=bundles) as pool:
-        return diagnose_recipe(
+        result = diagnose_recipe(
             recipe,
             facts,
             pool,
@@ -144,6 +148,22 @@ def _carry_out(
             on_event=on_event,
             **({} if seeds is None else {"seeds": seeds}),
         )
+    # The budget as it was stated, and the time of everything: preparing counts too.
+    spent = result.budget.model_copy(update={"seconds": budget_s, "used_s": time.monotonic() - started})
+    result = result.model_copy(update={"budget": spent})
+    return with_evidence(result, RunStore(), train_command=train_command)
+
+
+def train_command(recipe: object, changes: Mapping[str, Any]) -> str | None:
+    """The command line that trains what is diagnosed, for the advice to add to; None for objects in Python.
+
+    >>> train_command("digits-cnn", {"steps": 200})
+    'sevenfold train digits-cnn --set steps=200'
+    """
+    if not isinstance(recipe, str):
+        return None
+    settings = (f"--set {shlex.quote(f'{key}={value}')}" for key, value in changes.items())
+    return " ".join(["sevenfold train", shlex.quote(recipe), *settings])
 
 
 def share_cores(recipe: Recipe, workers: int | None = None) -> tuple[int, int]:
