@@ -172,7 +172,7 @@ def _advice(diagnosis: Diagnosis, plain: bool) -> list[RenderableType]:
             _text(command or "", plain, "cyan"),
         )  # fmt: skip
         grid.add_row(f"{number}.", Text(advice.kind, style="green" if advice.kind == "free" else "blue"), says)
-    return [Text(), _text("What to do, in order", plain, "bold"), Padding(grid, (0, 0, 0, 2))]
+    return [Text(), _text("What to do, in order", plain, "bold"), Padding(grid, (0, 0, 0, 2), expand=False)]
 
 
 def _closing(diagnosis: Diagnosis, plain: bool) -> list[RenderableType]:
@@ -185,7 +185,7 @@ def _closing(diagnosis: Diagnosis, plain: bool) -> list[RenderableType]:
 
 
 def _item(text: str, plain: bool, *, indent: int = 0, style: str = "") -> Padding:
-    return Padding(_text(text, plain, style), (0, 0, 0, indent))
+    return Padding(_text(text, plain, style), (0, 0, 0, indent), expand=False)
 
 
 def _text(text: str, plain: bool, style: str = "") -> Text:
