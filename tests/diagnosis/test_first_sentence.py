@@ -23,8 +23,7 @@ def test_the_floor_is_claimed_only_where_every_row_was_looked_at() -> None:
     assert sentence([], whole, [], 0.001).startswith("Nothing binds at this size: the recipe is at its floor")
     lost = whole["compute"].model_copy(update={"shadow_price": None, "interval": None, "method": "failed"})
     said = sentence([], {**whole, "compute": lost}, [], 0.001, ["compute failed"])
-    assert said.startswith(
-        "Nothing that was measured binds (no effect is surely above 0.0010 nats) (compute failed)"
-    )
+    assert said.startswith("Nothing that was measured binds (no effect is surely above 0.0010 nats; the largest, ")
+    assert said.endswith(") (compute failed).")
     refused = whole["architecture"].model_copy(update={"headroom": None, "interval": None, "method": "unavailable"})
     assert "at its floor" in sentence([], {**whole, "architecture": refused}, [], 0.001)

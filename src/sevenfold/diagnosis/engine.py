@@ -9,13 +9,14 @@ ProbeRunner trains.
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Callable, Sequence
 
 from sevenfold.diagnosis.advice import advise, sentence
 from sevenfold.diagnosis.decide import Verdict, decide
 from sevenfold.diagnosis.effects import Estimate, JointDraws, paired_mean
 from sevenfold.diagnosis.facts import Facts
-from sevenfold.diagnosis.ledger import BASELINE, TEST_LOSS, Ledger, Probe, Setting
+from sevenfold.diagnosis.ledger import BASELINE, LOSS, TEST_LOSS, Ledger, Probe, Setting
 from sevenfold.diagnosis.pace import Pace
 from sevenfold.diagnosis.probes import SELECTION, ProbeRunner, measurement
 from sevenfold.diagnosis.result import Budget, Constraint, ConstraintName, Diagnosis, Effect
@@ -40,6 +41,7 @@ def diagnose_recipe(
     budget_s: float | None = None,
     random_seed: int = 0,
     on_event: OnEvent | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Diagnosis:
     """Diagnose a recipe: what binds, what it is worth, and what to do first.
 
@@ -52,7 +54,16 @@ def diagnose_recipe(
         raise UsageError(
             "min_effect is a share of the loss", got=min_effect, expected="between 0 and 1", hint="0.01"
         )
-    return _Engine(recipe, facts, runner, seeds, min_effect, budget_s, random_seed, on_event).diagnose()
+    return _Engine(
+        recipe,
+        facts,
+        runner,
+        seeds,
+        min_effect,
+        Pace(budget_s, max(1, runner.workers), clock),
+        random_seed,
+        on_event,
+    ).diagnose()
 
 
 class _Engine:
@@ -60,10 +71,10 @@ class _Engine:
 
     def __init__(
         self, recipe: Recipe, facts: Facts, runner: ProbeRunner, seeds: int, min_effect: float,
-        budget_s: float | None, random_seed: int, on_event: OnEvent | None,
+        pace: Pace, random_seed: int, on_event: OnEvent | None,
     ) -> None:  # fmt: skip
         self.runner, self.on_event = runner, on_event
-        self.pace = Pace(budget_s, max(1, runner.workers))
+        self.pace = pace
         self.min_effect = min_effect
         self.ledger = Ledger(recipe)
         self.case = Case(recipe, facts, self.ledger, JointDraws(random_seed), seeds, min_effect)
@@ -78,6 +89,7 @@ class _Engine:
             self.case.frugal = True
             self.rows = rows_for(self.case)
         self._rounds()
+        self._check_baseline(measurement(self.case.min_seeds))
         self._settle_ties()
         return self._result()
 
@@ -90,7 +102,7 @@ class _Engine:
 
     def _check_baseline(self, seeds: Sequence[int]) -> None:
         reason = self.ledger.failure(BASELINE, seeds)
-        if reason is not None and len(self.ledger.values(BASELINE, seeds)) < 2:
+        if reason is not None and len(self.ledger.values(BASELINE, seeds)) < 2:  # no interval without two
             raise RunError(
                 "the baseline recipe cannot be trained, so there is nothing to compare with",
                 got=reason, expected="a run that ends with a finite validation loss",
@@ -155,24 +167,24 @@ class _Engine:
     def _carry_out(self, probes: list[Probe]) -> None:
         labels = {self.ledger.run_id(one, seed): _label(one, seed) for one, seed in probes}
         costs = {self.ledger.run_id(one, seed): one.cost for one, seed in probes}
-        later = sum(row.forecast() for row in self.rows.values()) if self.rows else 0.0
-        pending = len(probes)
+        pending = dict(costs)
+        forecast = sum(row.forecast() for row in self.rows.values() if row.name not in self.dropped)
+        later = max(0.0, forecast - sum(costs.values()))
         self.pace.start_batch()
         for outcome in self.runner.run([self.ledger.recipe(one, seed) for one, seed in probes]):
             self.ledger.add(outcome)
             key = outcome.recipe.run_id()
-            self.pace.finished(costs.get(key, 1.0), outcome)
-            pending -= 1
-            self._tell(labels.get(key, key), outcome.error, pending, max(later, float(pending)))
+            self.pace.finished(pending.pop(key, 1.0), outcome)
+            self._tell(labels.get(key, key), outcome.error, len(pending), sum(pending.values()), later)
         lost = [key for key in labels if key not in self.ledger]
         if lost:
             raise RunError("a probe came to no outcome", got=lost[0], expected="an outcome of every probe")
 
-    def _tell(self, label: str, error: str | None, pending: int, units: float) -> None:
+    def _tell(self, label: str, error: str | None, pending: int, units: float, later: float) -> None:
         if self.on_event is not None:
-            planned = self.pace.num_done + max(pending, round(units))
             kind = "probe" if error is None else "failed"
-            self.on_event(kind, label, self.pace.num_done, planned, self.pace.seconds_left(units))
+            planned = self.pace.num_done + pending + round(later)
+            self.on_event(kind, label, self.pace.num_done, planned, self.pace.seconds_left(units + later))
 
     # Deciding --------------------------------------------------------------------------------------------------
 
@@ -231,8 +243,7 @@ class _Engine:
         estimates = self._estimates()
         verdict = self._verdict(estimates)
         rows = {name: self._constraint(name, verdict, len(estimates)) for name in self.rows}
-        tests = {name: one for name, row in self.rows.items() if (one := row.test_estimate()) is not None}
-        advice = advise(rows, tests, len(estimates))
+        advice = advise(rows, self._gains(LOSS, len(estimates)), self._gains(TEST_LOSS, len(estimates)))
         seeds = self.case.baseline_seeds()
         losses = self.ledger.values(BASELINE, seeds)
         baseline = self.ledger.outcome(BASELINE, seeds[0])
@@ -250,6 +261,11 @@ class _Engine:
             advice=advice, roofline=self.case.facts.step.roofline if self.case.facts.step else None,
             budget=self._budget(rows), provenance=dict(baseline.record.provenance), warnings=self._warnings(seeds),
         )  # fmt: skip
+
+    def _gains(self, key: str, num_compared: int) -> dict[ConstraintName, Effect]:
+        """What the exact change of each row gains on one split."""
+        found = {name: row.change_gain(key) for name, row in self.rows.items()}
+        return {name: one.effect(num_compared) for name, one in found.items() if one is not None}
 
     def _constraint(self, name: ConstraintName, verdict: Verdict, num_compared: int) -> Constraint:
         row = self.rows[name].constraint(num_compared)

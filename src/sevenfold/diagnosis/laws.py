@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 EXPONENTS = (0.05, 2.0)  # bounds of b: nearly logarithmic, and steeper than any published law
-_GRID = 75
+_GRID = 40
+_FINE = 9
 
 Array = NDArray[np.float64]
 
@@ -49,23 +50,30 @@ class PowerLaw:
 def fit_power(x: Sequence[float], losses: Array, *, exponents: tuple[float, float] = EXPONENTS) -> PowerLaw:
     """Least-squares laws through losses of shape [draws, points] at amounts x; floor and scale at or above zero.
 
-    The exponent is searched on a logarithmic grid of 5% steps, finer than any three noisy points can tell.
+    The exponent is searched on a logarithmic grid of 10% steps and then between the neighbours of the best.
     """
     amounts = np.asarray(x, dtype=np.float64)
     assert losses.ndim == 2
     assert losses.shape[1] == amounts.size >= 2
     grid = np.geomspace(*exponents, _GRID)
-    basis = amounts[None, :] ** -grid[:, None]  # [grid, points]
-    mean_basis, mean_loss = basis.mean(1), losses.mean(1)[:, None]
-    centred = basis - mean_basis[:, None]
-    scale = np.maximum(losses @ (centred / (centred**2).sum(1)[:, None]).T, 0.0)  # [draws, grid]
+    best = np.argmin(_project(amounts, losses, grid[None, :])[2], axis=1)
+    near = np.geomspace(grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, _GRID - 1)], _FINE, axis=1)
+    floor, scale, error = _project(amounts, losses, near)
+    rows, finest = np.arange(len(losses)), np.argmin(error, axis=1)
+    return PowerLaw(floor[rows, finest], scale[rows, finest], near[rows, finest])
+
+
+def _project(amounts: Array, losses: Array, exponents: Array) -> tuple[Array, Array, Array]:
+    """Floor, scale and squared error of each draw at each exponent (of shape [draws or 1, grid])."""
+    basis = [amount**-exponents for amount in amounts]  # one [draws or 1, grid] a point
+    mean_basis, mean_loss = sum(basis) / amounts.size, losses.mean(1)[:, None]
+    columns = [losses[:, point, None] for point in range(amounts.size)]
+    centred = [one - mean_basis for one in basis]
+    spread = sum(one * one for one in centred)
+    scale = np.maximum(sum(one * loss for one, loss in zip(centred, columns, strict=True)) / spread, 0.0)
     floor = mean_loss - scale * mean_basis
     # A floor below zero is no cross-entropy: then the scale alone is fitted.
-    alone = np.maximum(losses @ (basis / (basis**2).sum(1)[:, None]).T, 0.0)
-    scale, floor = np.where(floor < 0, alone, scale), np.maximum(floor, 0.0)
-    error = np.zeros_like(scale)
-    for point in range(amounts.size):
-        error += (losses[:, point, None] - floor - scale * basis[:, point]) ** 2
-    best = np.argmin(error, axis=1)
-    rows = np.arange(len(losses))
-    return PowerLaw(floor[rows, best], scale[rows, best], grid[best])
+    alone = sum(one * loss for one, loss in zip(basis, columns, strict=True)) / sum(one * one for one in basis)
+    scale, floor = np.where(floor < 0, np.maximum(alone, 0.0), scale), np.maximum(floor, 0.0)
+    error = sum((loss - floor - scale * one) ** 2 for one, loss in zip(basis, columns, strict=True))
+    return floor, scale, np.asarray(error)

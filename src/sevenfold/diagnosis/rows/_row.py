@@ -137,8 +137,8 @@ class Row(ABC):
         gains = self.case.ledger.gains(setting, self.seeds, against=against, key=key)
         return paired_mean(gains, self.case.draws) if len(gains) >= 2 else None
 
-    def test_estimate(self) -> Estimate | None:
-        """The gain of this row's own change on the test split; None where it changes nothing that was run."""
+    def change_gain(self, key: str = LOSS) -> Estimate | None:
+        """The gain of the exact change that this row names, on one split; None where it names none that was run."""
         return None
 
     def measured_by(self) -> Row:
@@ -150,11 +150,15 @@ class Row(ABC):
         self.num_seeds = max(self.num_seeds, num_seeds)
 
     def choose(self, finalists: Sequence[Setting]) -> Setting:
-        """The lowest loss on the selection seeds, among those that did not fail when they were measured."""
+        """The lowest loss on the selection seeds; the first of those that come near it, simplest first.
+
+        What failed when it was measured is passed over.
+        """
         ledger = self.case.ledger
         alive = [one for one in finalists if ledger.failure(one, self.seeds) is None] or list(finalists)
-        ranked = [(ledger.score(one, SELECTION), number) for number, one in enumerate(alive)]
-        return alive[min((score, number) for score, number in ranked if score is not None)[1]]
+        scores = [math.inf if (score := ledger.score(one, SELECTION)) is None else score for one in alive]
+        best = min(scores) + self.case.margin()
+        return next(one for one, score in zip(alive, scores, strict=True) if score <= best)
 
     def missing(self, settings: Iterable[Setting]) -> list[Probe]:
         """Measurement probes not carried out yet, seed by seed so that a cut leaves whole pairs."""
@@ -205,6 +209,10 @@ class Row(ABC):
             return self.blank(
                 "failed", f"its probes failed: {failures[0]}", points=points, evidence=evidence, **fields
             )
+        lost = self.case.ledger.failure(BASELINE, self.seeds)
+        if lost is not None:
+            why = f"the baseline failed on too many of this row's seeds: {lost}"
+            return self.blank("failed", why, points=points, evidence=evidence, **fields)
         why = "not reached within the budget"
         return self.blank("not reached", why, points=points, evidence=evidence, **fields)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sevenfold.diagnosis.effects import Estimate
 from sevenfold.diagnosis.facts import Alternative
-from sevenfold.diagnosis.ledger import BASELINE, TEST_LOSS, Probe, Setting
+from sevenfold.diagnosis.ledger import BASELINE, LOSS, Probe, Setting
 from sevenfold.diagnosis.probes import SELECTION
 from sevenfold.diagnosis.result import Amount, Constraint, ConstraintName, Point
 from sevenfold.diagnosis.rows._rates import GRID, best_rate, follow_rates, missing_rates, rate_changes, scores
@@ -82,7 +82,7 @@ class Architecture(Row):
 
     def _tuned(self, one: Setting, centre: float) -> Setting:
         known = scores(self.case, self._grid(one, centre), one)
-        return one.with_(rate_changes(self.case, best_rate(known, 0.0, centre)))
+        return one.with_(rate_changes(self.case, best_rate(known, self.case.margin(), centre)))
 
     def _ranked(self, centre: float) -> list[Setting]:
         """Alternatives by their best loss at half the steps."""
@@ -114,12 +114,11 @@ class Architecture(Row):
         return 1.0 if winner is None else winner.cost + (self.reference() is not BASELINE)
 
     def estimate(self) -> Estimate | None:
-        winner = self.winner()
-        return None if winner is None else self.paired(winner, against=self.reference())
+        return self.change_gain()
 
-    def test_estimate(self) -> Estimate | None:
+    def change_gain(self, key: str = LOSS) -> Estimate | None:
         winner = self.winner()
-        return None if winner is None else self.paired(winner, TEST_LOSS, against=self.reference())
+        return None if winner is None else self.paired(winner, key, against=self.reference())
 
     def constraint(self, num_compared: int) -> Constraint:
         if reason := self.unavailable():

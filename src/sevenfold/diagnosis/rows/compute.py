@@ -10,9 +10,10 @@ import numpy as np
 
 from sevenfold.diagnosis.effects import Estimate, derived
 from sevenfold.diagnosis.laws import PowerLaw, fit_power
-from sevenfold.diagnosis.ledger import Probe, Setting
+from sevenfold.diagnosis.ledger import LOSS, Probe, Setting
 from sevenfold.diagnosis.result import Amount, Constraint, ConstraintName
 from sevenfold.diagnosis.rows._row import Case, Row, amounts, count_text, fit_figure, law_draws
+from sevenfold.units import SECONDS, USD, show
 
 MEASURED_FACTOR = 2.0
 LARGEST_FACTOR = 4 * MEASURED_FACTOR  # an extrapolation goes no further than 4 times outside what was measured
@@ -99,8 +100,12 @@ class Compute(Row):
             fields["per_usd"] = estimate.value / extra_usd
         return self.row(price, "measured", why + self.failure_note(settings), **fields)
 
-    def test_estimate(self) -> Estimate | None:
-        return self.paired(self.double, "test_loss")
+    def change_gain(self, key: str = LOSS) -> Estimate | None:
+        return self.paired(self.double, key)
+
+    def _stated_usd(self) -> str:
+        usd = self.case.facts.limits.usd
+        return "" if usd is None else f" (of {show(usd, USD)} stated)"
 
     def _doubling_usd(self) -> float | None:
         rate, seconds = self.case.facts.price_usd_per_hour, self.case.summary_mean("train_seconds")
@@ -109,9 +114,10 @@ class Compute(Row):
     def _amounts(self) -> dict[str, object]:
         recipe, done = self.case.recipe, self.case.summary_mean("steps")
         if self.case.stopped_by() == "time" and recipe.limits.time_s is not None:
-            limit = Amount(value=recipe.limits.time_s, unit="s", text=f"{recipe.limits.time_s:.4g} s of training")
-            spent = min(recipe.limits.time_s, self.case.summary_mean("train_seconds") or recipe.limits.time_s)
-            return amounts(limit, Amount(value=spent, unit="s", text=f"{spent:.3g} s of training"))
+            allowed = recipe.limits.time_s
+            spent = min(allowed, self.case.summary_mean("train_seconds") or allowed)
+            limit = Amount(value=allowed, unit="s", text=show(allowed, SECONDS) + self._stated_usd())
+            return amounts(limit, Amount(value=spent, unit="s", text=show(spent, SECONDS)))
         used = float(recipe.steps if done is None else done)
         limit = Amount(value=float(recipe.steps), unit="steps", text=count_text(recipe.steps, "steps"))
         return amounts(limit, Amount(value=used, unit="steps", text=count_text(used, "steps")))

@@ -11,7 +11,7 @@ import numpy as np
 
 from sevenfold.diagnosis.effects import Estimate, derived
 from sevenfold.diagnosis.laws import PowerLaw, fit_power
-from sevenfold.diagnosis.ledger import Probe, Setting
+from sevenfold.diagnosis.ledger import LOSS, Probe, Setting
 from sevenfold.diagnosis.result import Amount, Constraint, ConstraintName
 from sevenfold.diagnosis.rows._row import Case, Row, amounts, count_text, fit_figure, law_draws
 
@@ -109,8 +109,8 @@ class Data(Row):
             why = "examples are left, so this limit did not stop the run; what the price would be: " + why
         return self.row(price, "predicted", why, **fields)
 
-    def test_estimate(self) -> Estimate | None:
-        return self.paired(self.larger[0], "test_loss") if self.larger else None
+    def change_gain(self, key: str = LOSS) -> Estimate | None:
+        return self.paired(self.larger[0], key) if self.larger else None
 
     def _used(self) -> float:
         recorded = self.case.summary_mean("num_train_examples")

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sevenfold.diagnosis.effects import Estimate
-from sevenfold.diagnosis.ledger import BASELINE, Probe, Setting, shown_setting
+from sevenfold.diagnosis.ledger import BASELINE, LOSS, Probe, Setting, shown_setting
 from sevenfold.diagnosis.probes import SELECTION
 from sevenfold.diagnosis.result import Amount, Constraint, ConstraintName
 from sevenfold.diagnosis.rows._rates import HALF, best_rate, follow_rates, rate_changes, rounded, short_rate
@@ -94,30 +94,26 @@ class Optimization(Row):
         return found[:2] if self.case.frugal else found
 
     def _finalists(self, rate: float, tuned: Setting, singles: list[Setting]) -> list[Setting]:
-        """At full length: the best singles, their combination, the tuned rate; and stopping at half the steps."""
+        """At full length, simplest first: the tuned rate, the best singles, their combination, half the steps."""
         gains = sorted(((self._gain(one, rate, tuned), number) for number, one in enumerate(singles)), reverse=True)
         better = [self._in_full(singles[number]) for gain, number in gains if gain > self.case.margin()]
-        finalists = better[:_NUM_SINGLES]
+        finalists = [tuned] if rate != 1 else []
+        finalists += better[:_NUM_SINGLES]
+        if not finalists and singles:
+            # With nothing better found the nearest miss is measured all the same: the row shows what was tried.
+            finalists.append(self._in_full(singles[gains[0][1]]))
         first_of_key = {one.lever: one for one in reversed(better)}
         if len(first_of_key) > 1:
-            merged: dict[str, Any] = {}
-            for one in first_of_key.values():
-                merged.update(one.changes)
+            merged = {key: value for one in first_of_key.values() for key, value in one.changes.items()}
             finalists.append(self._single("several", merged))
-        if rate != 1 or not finalists:
-            # With nothing better found the nearest miss is measured all the same: the row shows what was tried.
-            best = tuned if rate != 1 or not singles else self._in_full(singles[gains[0][1]])
-            finalists.append(best)
         early = {**self.case.scaled_compute(0.5), **rate_changes(self.case, rate)}
         return [*finalists, self._single("steps", early, early["steps"], cost=0.5)]
 
     def _gain(self, single: Setting, rate: float, tuned: Setting) -> float:
-        """The gain of a single change on the selection seeds, over the best rate at the same length."""
+        """The least gain of a single change on any selection seed, over the best rate at the same length."""
         reference = tuned if self._is_full(single) else short_rate(self.case, rate)
-        values = (self.case.ledger.score(reference, SELECTION), self.case.ledger.score(single, SELECTION))
-        assert values[0] is not None
-        assert values[1] is not None
-        return values[0] - values[1] if math.isfinite(values[0]) else -math.inf
+        gains = self.case.ledger.gains(single, SELECTION, against=reference)
+        return min(gains.values()) if len(gains) == len(SELECTION) else -math.inf
 
     def _is_full(self, single: Setting) -> bool:
         return "steps" not in single.changes
@@ -158,12 +154,11 @@ class Optimization(Row):
         return 1.0 if winner is None else winner.cost
 
     def estimate(self) -> Estimate | None:
-        winner = self.winner()
-        return None if winner is None else self.paired(winner)
+        return self.change_gain()
 
-    def test_estimate(self) -> Estimate | None:
+    def change_gain(self, key: str = LOSS) -> Estimate | None:
         winner = self.winner()
-        return None if winner is None else self.paired(winner, "test_loss")
+        return None if winner is None else self.paired(winner, key)
 
     def constraint(self, num_compared: int) -> Constraint:
         winner, estimate = self.winner(), self.estimate()

@@ -14,7 +14,7 @@ import numpy as np
 
 from sevenfold.diagnosis.effects import Estimate, derived
 from sevenfold.diagnosis.laws import PowerLaw, fit_power
-from sevenfold.diagnosis.ledger import BASELINE, Probe, Setting
+from sevenfold.diagnosis.ledger import BASELINE, LOSS, Probe, Setting
 from sevenfold.diagnosis.result import Amount, Constraint, ConstraintName
 from sevenfold.diagnosis.rows._rates import GRID, missing_rates, rate_changes, scores, transferred_rate
 from sevenfold.diagnosis.rows._row import Array, Case, Row, amounts, count_text, fit_figure, law_draws
@@ -145,10 +145,10 @@ class Parameters(Row):
         wider = self.case.ledger.seconds(wide, self.seeds)
         return why + (f"; the run takes {wider / own:.2g} times as long" if own and wider else "")
 
-    def test_estimate(self) -> Estimate | None:
+    def change_gain(self, key: str = LOSS) -> Estimate | None:
         if self.wider is None or self.estimate() is None:
             return None
-        return self.paired(self._tuned(self.wider), "test_loss")
+        return self.paired(self._tuned(self.wider), key)
 
     def _amounts(self) -> dict[str, Any]:
         facts = self.case.facts
