@@ -19,6 +19,9 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
+docs: $(STAMP)
+	$(BIN)/python -m sevenfold.diagnosis.report.schema docs/diagnosis-schema.json
+
 clean:
 	rm -rf .venv report.html report.json
 

@@ -15,6 +15,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The data folder of this test, in place of the user's."""
     folder = tmp_path / "sevenfold-home"
     monkeypatch.setenv("SEVENFOLD_HOME", str(folder))
+    monkeypatch.delenv("COLUMNS", raising=False)  # parallel test workers set it
     return folder
 
 

@@ -71,7 +71,7 @@ def gather_facts(subject: Subject, costs: Costs, **limits: Any) -> Facts:
         dropout_value=0.0 if dropout is None else float(getattr(subject.spec, dropout)),
         label_smoothing=subject.recipe.task == "classification",
         num_train_examples=len(dataset.train),
-        data_unit=f"{dataset.unit}s",
+        data_unit="examples" if dataset.unit == "example" else f"windows of {dataset.input_shape[0]} tokens",
         alternatives=alternatives,
         no_alternatives_reason=why_none,
         step=costs.step,

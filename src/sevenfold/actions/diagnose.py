@@ -54,14 +54,15 @@ def diagnose(
     Either a recipe, or ``model`` (a callable that returns a torch module), ``data`` and ``task``. ``limits`` states
     hard limits (``{"energy": "500J", "time": "60s"}``), ``budget`` bounds the whole diagnosis (``"5m"``), ``price``
     is dollars per hour of the machine (``"$2.5/h"``), ``min_effect`` the least effect that counts, as a share of
-    the baseline's loss. ``report`` is an HTML file to write. Finished runs in the run store are not repeated.
+    the baseline's loss. ``report`` is an HTML file to write; its JSON goes
+    beside it. Finished runs in the run store are not repeated.
 
     Raises UsageError for a request that cannot be carried out, RunError where the baseline itself fails. A probe
     that fails is a row of the result.
     """
     from sevenfold.actions.recipe import pure
     from sevenfold.actions.recipe import recipe as make_recipe
-    from sevenfold.diagnosis.report import write_report
+    from sevenfold.diagnosis.report import write_json, write_report
 
     started = time.monotonic()
     stated = parse_limits(limits)
@@ -97,6 +98,7 @@ def diagnose(
     _keep(result)
     if report is not None:
         write_report(result, Path(report))
+        write_json(result, Path(report).with_suffix(".json"))
     return result
 
 
@@ -187,21 +189,10 @@ def _tell(on_event: Event | None, kind: str, label: str) -> None:
 
 def _keep(result: Diagnosis) -> None:
     """The finished diagnosis as JSON in the user's data folder."""
+    from sevenfold.diagnosis.report import write_json
+
     name = f"{result.recipe_name}-{result.created.replace(':', '').replace('+', '-')}.json".replace("/", "-")
     write_json(result, made_folder(data_home() / "diagnoses") / name)
-
-
-def write_json(result: Diagnosis, path: Path) -> Path:
-    """The diagnosis as JSON, written whole or not at all."""
-    import json
-
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(json.dumps(result.to_dict(), indent=1, allow_nan=False) + "\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def render(result: Diagnosis) -> Any:

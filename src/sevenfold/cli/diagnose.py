@@ -39,7 +39,6 @@ def diagnose(
 ) -> None:
     """What holds this model back, and what is it worth to relieve it?"""
     from sevenfold.actions.diagnose import diagnose as run
-    from sevenfold.actions.diagnose import write_json
 
     with ProbeProgress(quiet=as_json) as progress:
         result = run(
@@ -54,12 +53,11 @@ def diagnose(
             report=report,
             on_event=progress,
         )
-    beside = write_json(result, report.with_suffix(".json"))
     if as_json:
         emit_json(result.to_dict())
         return
     _print(result)
-    tell(f"wrote {report} and {beside}")
+    tell(f"wrote {report} and {report.with_suffix('.json')}")
 
 
 def _assignments(changes: list[str] | None) -> dict[str, str]:
