@@ -129,7 +129,7 @@ def _carry_out(
     from sevenfold.actions._facts import Subject, gather_facts, memory_limit_bytes
     from sevenfold.actions._pool import ProbePool
     from sevenfold.actions._step import measured_costs
-    from sevenfold.diagnosis.engine import diagnose_recipe
+    from sevenfold.diagnosis.engine import MIN_SEEDS, diagnose_recipe
     from sevenfold.diagnosis.evidence import with_evidence
     from sevenfold.runs.store import RunStore
 
@@ -148,7 +148,7 @@ def _carry_out(
             min_effect=min_effect,
             budget_s=None if budget_s is None else max(1.0, budget_s - (time.monotonic() - started)),
             on_event=on_event,
-            **({} if seeds is None else {"seeds": seeds}),
+            seeds=MIN_SEEDS if seeds is None else seeds,
         )
     # The budget as it was stated, and the time of everything: preparing counts too.
     spent = result.budget.model_copy(update={"seconds": budget_s, "used_s": time.monotonic() - started})

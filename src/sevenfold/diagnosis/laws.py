@@ -50,16 +50,21 @@ class PowerLaw:
 def fit_power(x: Sequence[float], losses: Array, *, exponents: tuple[float, float] = EXPONENTS) -> PowerLaw:
     """Least-squares laws through losses of shape [draws, points] at amounts x; floor and scale at or above zero.
 
-    The exponent is searched on a logarithmic grid of 10% steps and then between the neighbours of the best.
+    The exponent is searched on a logarithmic grid of 10% steps, then twice between the neighbours of the best, down
+    to steps of 0.6%.
     """
     amounts = np.asarray(x, dtype=np.float64)
     assert losses.ndim == 2
     assert losses.shape[1] == amounts.size >= 2
     grid = np.geomspace(*exponents, _GRID)
     best = np.argmin(_project(amounts, losses, grid[None, :])[2], axis=1)
-    near = np.geomspace(grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, _GRID - 1)], _FINE, axis=1)
-    floor, scale, error = _project(amounts, losses, near)
-    rows, finest = np.arange(len(losses)), np.argmin(error, axis=1)
+    low, high = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, _GRID - 1)]
+    rows = np.arange(len(losses))
+    for _ in range(2):
+        near = np.geomspace(low, high, _FINE, axis=1)
+        floor, scale, error = _project(amounts, losses, near)
+        finest = np.argmin(error, axis=1)
+        low, high = near[rows, np.maximum(finest - 1, 0)], near[rows, np.minimum(finest + 1, _FINE - 1)]
     return PowerLaw(floor[rows, finest], scale[rows, finest], near[rows, finest])
 
 
