@@ -47,10 +47,10 @@ class Peaks:
         self.timed = [Timed(_product(dtype, n), repeats=1) for dtype, n in self._sizes]
 
     def flops_per_s(self) -> dict[str, float]:
-        """By dtype."""
+        """By dtype; of the best reading, which other processes disturbed least: a peak is what can be reached."""
         best: dict[str, float] = {}
         for (dtype, n), one in zip(self._sizes, self.timed, strict=True):
-            best[dtype] = max(best.get(dtype, 0.0), 2 * n**3 / one.seconds)
+            best[dtype] = max(best.get(dtype, 0.0), 2 * n**3 / one.best_s)
         return best
 
 
@@ -89,8 +89,8 @@ class Places:
             self.timed.append(Timed(run, warm=place != "memory"))
 
     def bytes_per_s(self) -> dict[str, float]:
-        """By pattern and place."""
-        return {name: size / one.seconds for (name, size), one in zip(self._bytes, self.timed, strict=False)}
+        """By pattern and place, of the best reading."""
+        return {name: size / one.best_s for (name, size), one in zip(self._bytes, self.timed, strict=False)}
 
     def first_touch_s_per_byte(self) -> float:
         """What a byte of memory new to the process costs beyond writing it."""

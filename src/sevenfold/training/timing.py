@@ -87,6 +87,12 @@ class Timed:
         assert self.readings
         return median(self.readings)
 
+    @property
+    def best_s(self) -> float:
+        """The shortest reading."""
+        assert self.readings
+        return min(self.readings)
+
 
 def time_rounds(
     often: Sequence[Timed],
