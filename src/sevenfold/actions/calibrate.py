@@ -64,9 +64,11 @@ def calibrate(
     -0.04
 
     ``check`` names recipes: their training steps are measured between the benchmarks, and predicted from them;
-    nothing of the chip depends on them. ``quick`` takes about 20 s, a full calibration a minute. Raises
-    UnknownNameError for a recipe that does not exist, StorageError where the result cannot be written.
+    nothing of the chip depends on them. ``quick`` takes about half a minute, a full calibration a minute and a
+    half. Raises UsageError for more threads than cores, UnknownNameError for a recipe that does not exist,
+    StorageError where the result cannot be written.
     """
+    from sevenfold.errors import UsageError
     from sevenfold.hardware.prediction import predict_step
     from sevenfold.hardware.stored import save_this_machine, this_machine_path
     from sevenfold.recipes import RECIPES
@@ -74,6 +76,9 @@ def calibrate(
     from sevenfold.training.measuring import RecipeStep, all_cores, measure_machine
 
     tell = on_event or (lambda message: None)
+    too_many = [count for count in threads if not 0 <= count <= all_cores()]
+    if too_many:
+        raise UsageError("this machine has not so many cores", got=too_many[0], expected=f"0 to {all_cores()}")
     made_folder(this_machine_path().parent)  # a read-only folder is an error before the minute, not after it
     recipes = {name: RECIPES[name].recipe() for name in check}
     counts = {count or all_cores() for count in [*threads, *(recipe.threads for recipe in recipes.values())]}

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 def calibrate(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer and smaller benchmarks: about 20 s in place of a minute.")
+        bool,
+        typer.Option(
+            "--quick", help="Fewer and smaller benchmarks: about half a minute in place of one and a half."
+        ),
     ] = False,
     threads: Annotated[
         list[int] | None,
