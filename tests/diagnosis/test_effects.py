@@ -124,4 +124,3 @@ def test_widening_adds_to_both_ends() -> None:
     plain, wide = derived(0.2, draws, 3), derived(0.2, draws, 3, widen=0.05)
     assert wide.interval(0.95)[0] == pytest.approx(plain.interval(0.95)[0] - 0.05)
     assert wide.interval(0.95)[1] == pytest.approx(plain.interval(0.95)[1] + 0.05)
-    assert wide.interval(0.99)[1] - plain.interval(0.99)[1] > 0.06

@@ -198,3 +198,13 @@ def test_overfitting_judges_regularizers_at_full_length() -> None:
     runner_plain = SyntheticRunner(World(decay_gain=0.05))
     diagnose_recipe(RECIPE, FACTS, runner_plain)
     assert {one.steps for one in runner_plain.carried_out if one.optimizer.weight_decay > 0.01} == {250, 500}
+
+
+def test_an_alternative_promises_what_its_change_gains_and_is_ranked_at_equal_tuning() -> None:
+    found = diagnosed(World(best_rate=8e-3, architecture=0.2, noise_alone=0.001))
+    row = found.constraints["architecture"]
+    assert row.headroom is not None
+    assert row.headroom.value == pytest.approx(0.2, abs=0.01)
+    advice = next(one for one in found.advice if one.constraint == "architecture")
+    assert advice.gain.value == pytest.approx(0.2 + 0.02 * 4, abs=0.01)
+    assert "nats better at equally tuned rates" in found.sentence

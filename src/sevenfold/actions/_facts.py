@@ -70,7 +70,7 @@ def gather_facts(subject: Subject, costs: Costs, **limits: Any) -> Facts:
         dropout_key=None if dropout is None else f"model.{dropout}",
         dropout_value=0.0 if dropout is None else float(getattr(subject.spec, dropout)),
         label_smoothing=subject.recipe.task == "classification",
-        num_train_examples=len(dataset.train),
+        num_train_examples=num_train_examples(subject),
         data_unit="examples" if dataset.unit == "example" else f"windows of {dataset.input_shape[0]} tokens",
         alternatives=alternatives,
         no_alternatives_reason=why_none,
@@ -80,6 +80,14 @@ def gather_facts(subject: Subject, costs: Costs, **limits: Any) -> Facts:
         no_energy_reason=costs.no_energy_reason,
         **limits,
     )
+
+
+def num_train_examples(subject: Subject) -> int:
+    """Training examples that exist, those that the recipe's own fraction leaves out among them."""
+    recipe = subject.recipe
+    if recipe.data.fraction == 1:
+        return len(subject.dataset.train)
+    return len(load_data(recipe.data.with_changes({"fraction": 1.0}), task=recipe.task).train)
 
 
 def count_parameters(entry: ModelEntry, settings: Settings) -> int:

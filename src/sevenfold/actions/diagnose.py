@@ -79,14 +79,15 @@ def diagnose(
         )
     if report is not None:
         made_folder(Path(report).absolute().parent)
+    price_usd_per_hour = None if price is None else units.parse(price, units.USD_PER_HOUR)
     with tempfile.TemporaryDirectory(prefix="sevenfold-") as folder:
-        stopping = {f"limits.{key}": stated[name] for name, key in _STOPPING.items() if name in stated}
+        stopping = stopping_limits(stated, price_usd_per_hour)
         chosen, bundles = pure(recipe, {**(changes or {}), **stopping}, Path(folder))
         result = _carry_out(
             chosen,
             bundles,
             limits=StatedLimits(**{_FIELDS[name]: value for name, value in stated.items()}),
-            price=None if price is None else units.parse(price, units.USD_PER_HOUR),
+            price=price_usd_per_hour,
             seeds=seeds,
             min_effect=min_effect,
             budget_s=budget_s,
@@ -100,6 +101,21 @@ def diagnose(
         write_report(result, Path(report))
         write_json(result, Path(report).with_suffix(".json"))
     return result
+
+
+def stopping_limits(stated: Mapping[str, float], price_usd_per_hour: float | None) -> dict[str, float]:
+    """The stated limits that stop a run, as settings of the recipe; dollars stop it as the time that they pay for.
+
+    >>> stopping_limits({"usd": 1.0, "energy": 500.0}, 3.6)
+    {'limits.energy_j': 500.0, 'limits.time_s': 1000.0}
+    """
+    found = {f"limits.{key}": stated[name] for name, key in _STOPPING.items() if name in stated}
+    if "usd" in stated:
+        if not price_usd_per_hour:
+            raise UsageError("a limit in dollars needs a price", got="--limit usd", hint="--price '$2.5/h'")
+        paid_s = stated["usd"] / price_usd_per_hour * 3600
+        found["limits.time_s"] = min(paid_s, found.get("limits.time_s", paid_s))
+    return found
 
 
 _STOPPING = {"time": "time_s", "energy": "energy_j"}

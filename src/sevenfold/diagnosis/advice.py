@@ -117,7 +117,10 @@ def _worth(row: Constraint) -> str:
     effect = ranked_effect(row)
     assert effect is not None
     what = _DOUBLED.get(row.name) or _PULLED[row.name]
-    if row.name in ("optimization", "architecture"):
+    if row.name == "architecture":
+        # Ranked at equally tuned rates, which is less than what the change gains where the recipe's rate is off.
+        return f"{row.change} is {shown_effect(effect)} nats better at equally tuned rates"
+    if row.name == "optimization":
         what = str(row.change)
     told = {"predicted": " (extrapolated by the fitted law)", "modelled": " (modelled)"}.get(row.method, "")
     if row.name == "efficiency":

@@ -71,7 +71,7 @@ class JointDraws:
 class Estimate:
     """An effect in nats: its value, its joint draws, and how its interval is taken.
 
-    ``widen`` is the half-width, at 95%, of an error that more seeds would not shrink (an extrapolation's).
+    ``widen`` is an error that more seeds would not shrink (an extrapolation's), added to both ends of any interval.
     """
 
     value: float
@@ -82,13 +82,12 @@ class Estimate:
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Low and high at this confidence."""
-        extra = self.widen * float(stats.norm.ppf((1 + confidence) / 2) / stats.norm.ppf((1 + CONFIDENCE) / 2))
         if self.standard_error is not None:
             half = float(stats.t.ppf((1 + confidence) / 2, self.num_seeds - 1)) * self.standard_error
-            return self.value - half - extra, self.value + half + extra
+            return self.value - half - self.widen, self.value + half + self.widen
         tail = (1 - confidence) / 2
         low, high = np.quantile(self.draws, [tail, 1 - tail])
-        return min(float(low), self.value) - extra, max(float(high), self.value) + extra
+        return min(float(low), self.value) - self.widen, max(float(high), self.value) + self.widen
 
     def effect(self, num_compared: int = 1) -> Effect:
         """The effect with its 95% interval and the one that covers ``num_compared`` effects together."""

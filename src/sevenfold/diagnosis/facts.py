@@ -81,7 +81,7 @@ class Facts:
     dropout_key: str | None = None  # "model.dropout"
     dropout_value: float = 0.0
     label_smoothing: bool = False  # whether the task has classes to smooth
-    data_unit: str = "examples"
+    data_unit: str = "examples"  # or "windows of 64 tokens"
     alternatives: tuple[Alternative, ...] = ()
     no_alternatives_reason: str = "no alternative of the same task fits this data at equal MACs"
     step: StepCost | None = None

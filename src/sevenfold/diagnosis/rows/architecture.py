@@ -114,11 +114,14 @@ class Architecture(Row):
         return 1.0 if winner is None else winner.cost + (self.reference() is not BASELINE)
 
     def estimate(self) -> Estimate | None:
-        return self.change_gain()
+        """The gain over the baseline, both at the best rate known for them."""
+        winner = self.winner()
+        return None if winner is None else self.paired(winner, against=self.reference())
 
     def change_gain(self, key: str = LOSS) -> Estimate | None:
+        """Of the change as named, on the recipe as given; the effect that the row is ranked by is `estimate`."""
         winner = self.winner()
-        return None if winner is None else self.paired(winner, key, against=self.reference())
+        return None if winner is None else self.paired(winner, key)
 
     def constraint(self, num_compared: int) -> Constraint:
         if reason := self.unavailable():

@@ -1,8 +1,8 @@
 """Data: half and a quarter of the examples at the same steps, and one doubling up by the fitted law.
 
-More data cannot be tried, so the law is put to a test that it can fail: the full set is predicted from the quarter
-and the half (two points: a power law without a floor), and the miss, carried one doubling further, widens the
-interval.
+More data cannot be tried, so the law is put to a test that it can fail: it predicts the full set from an eighth, a
+quarter and the half, and by whatever share it misses that last gain, the interval of the next one is widened. Where
+an eighth is too few or too much to ask, the quarter and the half predict it by a power law without a floor.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from sevenfold.diagnosis.ledger import LOSS, Probe, Setting
 from sevenfold.diagnosis.result import Amount, Constraint, ConstraintName
 from sevenfold.diagnosis.rows._row import Case, Row, amounts, count_text, fit_figure, law_draws
 
+_FEWEST_EXAMPLES = 4  # of a subset
+
 
 class Data(Row):
     """What another doubling of the training set would be worth."""
@@ -24,16 +26,18 @@ class Data(Row):
     def __init__(self, case: Case) -> None:
         super().__init__(case)
         given = case.recipe.data.fraction
+        self.given = given
         self.smaller = [self._setting(given * share) for share in (0.5, 0.25)]
         # Where the recipe leaves examples unused, more data can be tried after all.
         self.larger = [] if given >= 1 else [self._setting(min(1.0, 2 * given))]
-        self.given = given
+        checked = not self.larger and not case.frugal and self._used() * 0.125 >= _FEWEST_EXAMPLES
+        self.eighth = self._setting(given * 0.125) if checked else None
 
     def _setting(self, fraction: float) -> Setting:
         return Setting("data.fraction", f"{fraction:.4g}", {"data.fraction": fraction}, fraction)
 
     def unavailable(self) -> str | None:
-        if self._used() < 8:
+        if self._used() * 0.25 < _FEWEST_EXAMPLES:
             return f"{count_text(self._used(), 'examples')} leave no quarter to train on"
         return None
 
@@ -41,13 +45,16 @@ class Data(Row):
         return self.unavailable() is None and not self._has_slack()
 
     def wants(self) -> list[Probe]:
-        return [] if self.unavailable() else self.missing([*self.larger, *self.smaller])
+        return [] if self.unavailable() else self.missing(self._settings())
+
+    def _settings(self) -> list[Setting]:
+        return [*self.smaller, *self.larger, *([] if self.eighth is None else [self.eighth])]
 
     def forecast(self) -> float:
         return float(len(self.wants()))
 
     def seed_cost(self) -> float:
-        return float(len(self.smaller) + len(self.larger))
+        return float(len(self._settings()))
 
     def estimate(self) -> Estimate | None:
         if self.larger:
@@ -60,10 +67,21 @@ class Data(Row):
         if fitted is None:
             return None
         (law, drawn), gains = fitted
+        price = float(law.gain(1, 2)[0])
+        return derived(price, drawn.gain(1, 2), gains[0.5].num_seeds, widen=price * self._miss(gains))
+
+    def _miss(self, gains: dict[float, Estimate]) -> float:
+        """By what share the law misses the gain of the last doubling when it has seen only the smaller sets."""
         full = self.case.baseline_loss()
         half, quarter = (full - gains[share].value for share in (0.5, 0.25))
-        miss = abs(full - half**2 / quarter) * 2.0 ** -float(law.exponent[0])
-        return derived(float(law.gain(1, 2)[0]), drawn.gain(1, 2), gains[0.5].num_seeds, widen=miss)
+        eighth = None if self.eighth is None else self.paired(self.eighth)
+        if eighth is None:
+            predicted = half - half**2 / quarter
+        else:
+            law = fit_power([0.25, 0.5, 1.0], np.array([[full - eighth.value, quarter, half]]))
+            predicted = half - float(law.at(2.0)[0])
+        largest = max(predicted, half - full)
+        return min(1.0, abs(predicted - (half - full)) / largest) if largest > 0 else 1.0
 
     def _fit(self) -> tuple[tuple[PowerLaw, PowerLaw], dict[float, Estimate]] | None:
         return self.remember("fit", self._make_fit)
@@ -80,7 +98,7 @@ class Data(Row):
         limits = self._amounts()
         if reason := self.unavailable():
             return self.blank("unavailable", reason, **limits)
-        settings, estimate = [*self.smaller, *self.larger], self.estimate()
+        settings, estimate = self._settings(), self.estimate()
         if estimate is None:
             return self.missing_row(settings, **limits)
         price = estimate.effect(num_compared)
@@ -103,7 +121,7 @@ class Data(Row):
         why = (
             "half and a quarter of the examples at the same steps; one doubling up by "
             f"{fitted[0][0].text('d')} (d: share of the examples), an extrapolation, its interval widened by "
-            f"±{estimate.widen:.2g} for the law's miss on the full set" + note
+            f"±{estimate.widen:.2g} because the law missed the last gain by {self._miss(fitted[1]):.0%}" + note
         )
         if self._has_slack():
             why = "examples are left, so this limit did not stop the run; what the price would be: " + why
@@ -125,7 +143,8 @@ class Data(Row):
         return self._seen() < 0.999 * self.case.facts.num_train_examples
 
     def _amounts(self) -> dict[str, object]:
-        unit, total = self.case.facts.data_unit, float(self.case.facts.num_train_examples)
-        limit = Amount(value=total, unit=unit, text=count_text(total, unit))
-        usage = Amount(value=self._seen(), unit=unit, text=count_text(self._seen(), unit))
+        facts = self.case.facts
+        exist, seen = float(facts.num_train_examples), self._seen()
+        limit = Amount(value=exist, unit=facts.data_unit, text=count_text(exist, facts.data_unit))
+        usage = Amount(value=seen, unit=facts.data_unit, text=count_text(seen, facts.data_unit))
         return amounts(limit, usage)

@@ -141,9 +141,13 @@ class Parameters(Row):
             f"{wide.lever}={wide.label} has {wide.x:.3g} times the parameters ({tuned} by a short check) and "
             f"changes the loss by {-gain.value:+.2g}; the price is per doubling of parameters"
         )
-        own = self.case.ledger.seconds(BASELINE, self.seeds)
-        wider = self.case.ledger.seconds(wide, self.seeds)
-        return why + (f"; the run takes {wider / own:.2g} times as long" if own and wider else "")
+        own, wider = (self._step_seconds(one) for one in (BASELINE, wide))
+        return why + (f"; a step takes {wider / own:.2g} times as long" if own and wider else "")
+
+    def _step_seconds(self, setting: Setting) -> float | None:
+        """The least of its runs': probes that run side by side slow each other."""
+        found = self.case.ledger.values(setting, self.seeds, "step_seconds_median").values()
+        return min(found, default=None)
 
     def change_gain(self, key: str = LOSS) -> Estimate | None:
         if self.wider is None or self.estimate() is None:
