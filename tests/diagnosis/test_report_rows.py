@@ -186,3 +186,12 @@ def test_texts_are_finite_whatever_the_scale() -> None:
         for row in rows_of(builder()):
             assert "nan" not in row.worth_text
             assert row.worth is None or math.isfinite(row.worth.value)
+
+
+def test_a_change_of_what_the_person_set_replaces_it() -> None:
+    base = example_verdicts.data_binds()
+    told = base.model_copy(
+        update={"provenance": {"train_command": "sevenfold train digits-cnn --set steps=150 --set seed=3"}}
+    )
+    command = command_for(told, "--set steps=300 --set optimizer.lr=0.1")
+    assert command == "sevenfold train digits-cnn --set steps=300 --set seed=3 --set optimizer.lr=0.1"

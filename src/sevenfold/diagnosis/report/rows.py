@@ -134,7 +134,28 @@ def command_for(diagnosis: Diagnosis, change: str | None) -> str | None:
         if isinstance(model, dict) and str(model.get("name", "")).startswith("custom/"):
             return None
         base = f"sevenfold train {shlex.quote(diagnosis.recipe_name)}"
-    return f"{base} {change}"
+    return _merged(base, change)
+
+
+def _merged(command: str, change: str) -> str:
+    """The command with the change's settings in place of its own for the same keys.
+
+    >>> _merged("sevenfold train digits-cnn --set steps=150", "--set steps=300")
+    'sevenfold train digits-cnn --set steps=300'
+    """
+    settings: dict[str, str] = {}
+    kept: list[str] = []
+    try:
+        words = iter(shlex.split(f"{command} {change}"))
+    except ValueError:  # a text that no shell would read is shown as it is
+        return f"{command} {change}"
+    for word in words:
+        if word == "--set":
+            assignment = next(words, "")
+            settings[assignment.partition("=")[0]] = assignment
+        else:
+            kept.append(word)
+    return " ".join([*map(shlex.quote, kept), *(f"--set {shlex.quote(one)}" for one in settings.values())])
 
 
 def advice_parts(advice: Advice) -> tuple[str, str]:
