@@ -6,6 +6,7 @@ import pytest
 
 from sevenfold.actions._facts import Subject, forward_macs, gather_facts, nearest_dial
 from sevenfold.actions._step import Costs
+from sevenfold.diagnosis.facts import StepCost
 from sevenfold.errors import UnknownNameError, UsageError
 from sevenfold.models import MODELS
 from sevenfold.recipes import recipe_from
@@ -63,3 +64,13 @@ def test_a_model_of_another_task_and_unknown_settings_are_refused_before_anythin
     with pytest.raises(UnknownNameError, match="width"):
         Subject.of(_digits(**{"model.widht": 3}))
     assert "lecun1989-small" in MODELS
+
+
+def test_equal_macs_is_not_equal_time_so_that_both_are_known() -> None:
+    subject = Subject.of(_digits())
+    step = StepCost(
+        step_flops=1.0, attainable_step_s=1.0, measured_step_s=2.0, predicted_step_s=None, chip="this-machine"
+    )
+    facts = gather_facts(subject, Costs(step=step))
+    ratios = [alternative.time_ratio for alternative in facts.alternatives]
+    assert all(ratio is not None and 0 < ratio < 0.5 for ratio in ratios)  # milliseconds beside two seconds

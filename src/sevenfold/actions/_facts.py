@@ -6,7 +6,7 @@ This is where counting, hardware and measuring meet; the diagnosis itself stays 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -17,9 +17,11 @@ from sevenfold.counting import trace
 from sevenfold.data import Dataset
 from sevenfold.data import load as load_data
 from sevenfold.diagnosis.facts import Alternative, Facts
+from sevenfold.errors import SevenfoldError
 from sevenfold.models import MODELS, ModelEntry, alternatives_for
 from sevenfold.runs.recipe import Recipe, Scalar
 from sevenfold.spec import Spec
+from sevenfold.training.measuring import measure_step
 from sevenfold.training.workload import check_recipe, fitted_model
 
 Settings = Mapping[str, Scalar]
@@ -60,6 +62,8 @@ def gather_facts(subject: Subject, costs: Costs, **limits: Any) -> Facts:
     """The levers of a recipe, what a step costs, and the limits, which are passed through."""
     entry, dataset = subject.entry, subject.dataset
     alternatives, why_none = equal_macs_alternatives(subject)
+    if costs.step is not None:
+        alternatives = tuple(timed(one, subject.recipe, costs.step.measured_step_s) for one in alternatives)
     dropout = entry.dropout_key()
     return Facts(
         dial=None if entry.dial is None else f"model.{entry.dial}",
@@ -80,6 +84,15 @@ def gather_facts(subject: Subject, costs: Costs, **limits: Any) -> Facts:
         no_energy_reason=costs.no_energy_reason,
         **limits,
     )
+
+
+def timed(alternative: Alternative, recipe: Recipe, baseline_step_s: float) -> Alternative:
+    """The alternative with its measured step time beside the baseline's: equal MACs are not equal time."""
+    try:
+        step = measure_step(recipe.with_changes(alternative.changes), seconds=0.3)
+    except SevenfoldError:  # its probe will fail too, and be a row that says why
+        return alternative
+    return replace(alternative, time_ratio=step.median_s / baseline_step_s)
 
 
 def num_train_examples(subject: Subject) -> int:
