@@ -21,6 +21,7 @@ from sevenfold.diagnosis.ledger import BASELINE, LOSS, Ledger, Probe, Setting
 from sevenfold.diagnosis.probes import SELECTION, measurement
 from sevenfold.diagnosis.result import HARD, TITLES, Amount, Constraint, ConstraintName, Effect, Fit, Method, Point
 from sevenfold.runs.recipe import Recipe
+from sevenfold.units import COUNT, show
 
 T = TypeVar("T")
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -228,7 +229,15 @@ def amounts(limit: Amount | None, usage: Amount | None, slack_text: str | None =
     if limit is not None and usage is not None:
         slack = max(0.0, limit.value - usage.value)
         share = slack / limit.value if limit.value else 0.0
-        text = slack_text if slack_text is not None else "none" if share < 5e-4 else f"{100 * share:.0f}% left"
+        text = (
+            slack_text
+            if slack_text is not None
+            else "none"
+            if share < 5e-4
+            else ">99% left"
+            if share > 0.995
+            else f"{100 * share:.0f}% left"
+        )
         fields["slack"] = Amount(value=slack, unit=limit.unit, text=text)
         fields["slack_share"] = share
     return fields
@@ -236,8 +245,19 @@ def amounts(limit: Amount | None, usage: Amount | None, slack_text: str | None =
 
 def count_text(value: float, unit: str) -> str:
     """``1,437 examples``; singular where it is one."""
-    text = f"{value:,.0f}" if value < 1e7 else f"{value:.3g}"
+    text = f"{value:,.0f}" if value < 1e7 else show(value, COUNT)
     return f"{text} {unit.removesuffix('s') if text == '1' else unit}"
+
+
+def times_text(factor: float) -> str:
+    """``4.2 times as long``, ``121 times as long``; ``about as long`` within 5%.
+
+    >>> times_text(4.23), times_text(121.4), times_text(1.02)
+    ('4.2 times as long', '121 times as long', 'about as long')
+    """
+    if abs(factor - 1) < 0.05:
+        return "about as long"
+    return f"{factor:,.0f} times as long" if factor >= 9.95 else f"{factor:.2g} times as long"
 
 
 def law_draws(case: Case, estimates: Mapping[float, Estimate]) -> tuple[list[float], Array, Array]:

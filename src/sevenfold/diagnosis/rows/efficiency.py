@@ -9,7 +9,7 @@ from __future__ import annotations
 from sevenfold.diagnosis.effects import Estimate
 from sevenfold.diagnosis.ledger import Probe
 from sevenfold.diagnosis.result import Amount, Constraint, ConstraintName
-from sevenfold.diagnosis.rows._row import Case, Row, amounts
+from sevenfold.diagnosis.rows._row import Case, Row, amounts, times_text
 from sevenfold.diagnosis.rows.compute import LARGEST_FACTOR, MEASURED_FACTOR, Compute
 from sevenfold.units import FLOPS_PER_SECOND, show
 
@@ -68,7 +68,7 @@ class Efficiency(Row):
             return self.missing_row(settings, **fields)
         used = min(factor, LARGEST_FACTOR)
         why = (
-            f"the training step takes {factor:.2g} times as long as the roofline of its operators on {step.chip} "
+            f"the training step takes {times_text(factor)} as the roofline of its operators on {step.chip} "
             f"allows; that many more steps in the same time, through the compute curve"
         )
         if used > MEASURED_FACTOR:

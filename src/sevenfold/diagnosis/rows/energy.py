@@ -70,7 +70,7 @@ class Energy(Row):
         used = min(factor, LARGEST_FACTOR)
         why = (
             f"{show(energy.joules_per_step, JOULES)} a step ({energy.method}, {energy.source}), "
-            f"{factor:.2g} times the chip's best; joules become steps, and steps loss through the compute curve"
+            f"{factor:,.0f} times the chip's best; joules become steps, and steps loss through the compute curve"
         )
         if used > MEASURED_FACTOR:
             why += f", the headroom extrapolated to {used:.2g} times"

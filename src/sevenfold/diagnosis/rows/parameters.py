@@ -17,7 +17,7 @@ from sevenfold.diagnosis.laws import PowerLaw, fit_power
 from sevenfold.diagnosis.ledger import BASELINE, LOSS, Probe, Setting
 from sevenfold.diagnosis.result import Amount, Constraint, ConstraintName
 from sevenfold.diagnosis.rows._rates import GRID, missing_rates, rate_changes, scores, transferred_rate
-from sevenfold.diagnosis.rows._row import Array, Case, Row, amounts, count_text, fit_figure, law_draws
+from sevenfold.diagnosis.rows._row import Array, Case, Row, amounts, count_text, fit_figure, law_draws, times_text
 from sevenfold.units import BYTES, show
 
 
@@ -142,7 +142,7 @@ class Parameters(Row):
             f"changes the loss by {-gain.value:+.2g}; the price is per doubling of parameters"
         )
         own, wider = (self._step_seconds(one) for one in (BASELINE, wide))
-        return why + (f"; a step takes {wider / own:.2g} times as long" if own and wider else "")
+        return why + (f"; a step takes {times_text(wider / own)}" if own and wider else "")
 
     def _step_seconds(self, setting: Setting) -> float | None:
         """The least of its runs': probes that run side by side slow each other."""
