@@ -1,6 +1,6 @@
 """Three real training worlds in which the binding constraint is known, because it was built in.
 
-data           260 noisy examples for a classifier with 40 inputs, its rate and weight decay chosen well
+data           500 noisy examples for a classifier with 160 inputs, its rate and weight decay chosen well
 parameters     a perceptron one unit wide, with 1,000 handwritten digits to learn and a good rate
 optimization   a perceptron wide enough, with 1,000 handwritten digits, at a hundredth of a good rate
 
@@ -27,6 +27,7 @@ from sevenfold.runs.recipe import ModelChoice, Optimizer, Recipe
 from sevenfold.runs.store import RunStore
 from sevenfold.training import train_run
 
+NUM_EXAMPLES = 500  # of the world with too few
 PLANTED: tuple[ConstraintName, ...] = ("data", "parameters", "optimization")
 
 
@@ -61,13 +62,13 @@ def digits(num_examples: int, seed: int) -> ArrayData:
 
 
 def noisy_classes(num_examples: int, seed: int) -> ArrayData:
-    """Four classes of 40 normal inputs, drawn from a softmax: a floor that no number of examples goes below."""
-    weights = np.random.default_rng([seed, 0]).standard_normal((40, 4)) * 3 / np.sqrt(40)
+    """Four classes of 160 normal inputs, drawn from a softmax: a floor that no number of examples goes below."""
+    weights = np.random.default_rng([seed, 0]).standard_normal((160, 4)) * 6 / np.sqrt(160)
 
     def draw(count: int, part: int) -> tuple[np.ndarray, np.ndarray]:
         """A larger count has the smaller one's examples first."""
         rng, noise = np.random.default_rng([seed, part]), np.random.default_rng([seed, part, 1])
-        x = rng.standard_normal((count, 40)).astype("float32")
+        x = rng.standard_normal((count, 160)).astype("float32")
         return x, (x @ weights + noise.gumbel(size=(count, 4))).argmax(1)
 
     return arrays(*draw(num_examples, 1), validation=draw(1000, 2), test=draw(1000, 3), classes=4)
@@ -76,8 +77,8 @@ def noisy_classes(num_examples: int, seed: int) -> ArrayData:
 def planted(constraint: ConstraintName, seed: int) -> tuple[Recipe, Facts]:
     """The recipe and the facts of one planted world; ``seed`` draws its data and its runs."""
     if constraint == "data":
-        data, inputs, classes = noisy_classes(260, seed + 5), 40, 4
-        width, rate, decay, steps = 16, 0.1, 0.05, 80
+        data, inputs, classes = noisy_classes(NUM_EXAMPLES, seed + 5), 160, 4
+        width, rate, decay, steps = 16, 0.1, 0.05, 120
     else:
         data, inputs, classes = digits(1000, seed), 64, 10
         decay, width, rate, steps = 0.0, 32, 0.003, 100
@@ -86,7 +87,8 @@ def planted(constraint: ConstraintName, seed: int) -> tuple[Recipe, Facts]:
     recipe = Recipe(
         name=f"planted-{constraint}", task="classification", data=data.register(),
         model=ModelChoice(name="mlp-small", settings={"width": width, "depth": 1, "activation": "tanh"}),
-        optimizer=Optimizer(name="sgd", lr=rate, weight_decay=decay), batch_size=32, steps=steps,
+        optimizer=Optimizer(name="sgd", lr=rate, weight_decay=decay), steps=steps,
+        batch_size=64 if constraint == "data" else 32,
         evaluate_every=10_000, seed=1000 * (seed + 1), device="cpu",
     )  # fmt: skip
 
@@ -94,7 +96,7 @@ def planted(constraint: ConstraintName, seed: int) -> tuple[Recipe, Facts]:
         return inputs * width + width + width * classes + classes
 
     return recipe, Facts(
-        parameters=parameters_at(width), num_train_examples=260 if constraint == "data" else 1000,
+        parameters=parameters_at(width), num_train_examples=NUM_EXAMPLES if constraint == "data" else 1000,
         dial="model.width", dial_value=width, parameters_at=parameters_at, dropout_key="model.dropout",
         label_smoothing=True,
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from planted import PLANTED, InProcessRunner, diagnose_planted, noisy_classes, planted
+from planted import NUM_EXAMPLES, PLANTED, InProcessRunner, diagnose_planted, noisy_classes, planted
 
 from sevenfold.diagnosis.result import ConstraintName
 from sevenfold.training import train_run
@@ -27,13 +27,13 @@ def test_the_planted_constraint_is_named_in_9_of_10_seeds(constraint: Constraint
 
 
 def test_the_price_of_data_is_what_more_data_really_gives(home: Path) -> None:
-    """The law's promise at 260 examples, against training on 520 of the same kind."""
+    """The law's promise for twice the examples, against training on twice as many."""
     found = diagnose_planted("data", 0, home)
     price = found.constraints["data"].shadow_price
     assert price is not None
     recipe, _ = planted("data", 0)
     runner = InProcessRunner(home)
-    more = recipe.with_changes({"data.name": noisy_classes(520, 5).register().name})
+    more = recipe.with_changes({"data.name": noisy_classes(2 * NUM_EXAMPLES, 5).register().name})
     losses = [
         float(train_run(one.with_changes({"seed": seed}), store=runner.store, home=home, keep_weights=False)
               .summary["validation_loss"] or 0.0)
