@@ -27,7 +27,7 @@ from sevenfold.runs.recipe import Recipe
 OnEvent = Callable[[str, str, int, int, float | None], None]  # kind, label, runs done, runs planned, seconds left
 MIN_SEEDS = 3
 MORE_SEEDS = (5, 8, 12)  # measurement seeds of the rows in a tie: the verdict is looked at before each
-EXTRA_RUNS = 16.0  # baseline runs that ties may take where no budget is given
+EXTRA_RUNS = 40.0  # baseline runs that ties may take where no budget is given
 DEFAULT_MIN_EFFECT = 0.01
 
 
