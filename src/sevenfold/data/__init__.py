@@ -15,6 +15,7 @@ _locales       babel's locales by code
 hugging_face   rows of Hugging Face's datasets: images, texts, pairs (_rows, _row_images, _row_pairs)
 tiles          a folder of images and pixel labels, cut into overlapping tiles
 digits_on_photographs   a segmentation task composed of real images
+patches        square pieces of two photographs, for generation (_photographs)
 digits, diabetes, boolean, family_trees, python_docs, python_words, folder, names, dates, reber     the catalogue
 
 It must not know what is trained on the data, nor keep any position in it.

@@ -15,9 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.util
-from functools import lru_cache
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -27,14 +24,14 @@ from pydantic import Field, model_validator
 
 from sevenfold.data._catalogue import DATASETS, DatasetEntry
 from sevenfold.data._dataset import Dataset, ExampleSplit, Provenance, parts_of
+from sevenfold.data._photographs import PHOTOGRAPHS_LICENCE, photographs
 from sevenfold.data._splitting import Shares
 from sevenfold.data.digits import read_digits
-from sevenfold.errors import InputFileError, SpecError
+from sevenfold.errors import SpecError
 from sevenfold.spec import Spec
 
 Floats = npt.NDArray[np.float32]
 
-_PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 _ENLARGED = 3
 _INK = 0.5  # of a digit's 0 to 1: the pixels that count as ink
 _COLUMNS = {"train": (0.0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1.0)}
@@ -78,7 +75,7 @@ def read_pieces(settings: PieceSettings, split_seed: int, task: str) -> Dataset:
         provenance=Provenance(
             name="digits-on-photographs",
             source="scikit-learn datasets/images/china.jpg and flower.jpg, and datasets/data/digits.csv.gz",
-            licence="photographs CC BY 2.0 (danielbuechele, vultilion); digits BSD-3-Clause (scikit-learn)",
+            licence=f"{PHOTOGRAPHS_LICENCE}; digits BSD-3-Clause (scikit-learn)",
             num_examples=settings.train_items + 2 * settings.held_out_items,
             sha256=hashlib.sha256(f"{digest} {digits.provenance.sha256}".encode()).hexdigest(),
             version=f"scikit-learn {importlib.metadata.version('scikit-learn')}",
@@ -142,31 +139,10 @@ def _enlarged(digit: Floats) -> Floats:
     return result
 
 
-@lru_cache(maxsize=1)
 def _photographs() -> tuple[tuple[Floats, ...], str]:
     """Both in grey, 0 to 1, [427, 640], and the SHA-256 of their files."""
-    from PIL import Image
-
-    found = importlib.util.find_spec("sklearn")
-    if found is None or found.origin is None:
-        raise InputFileError(
-            "the photographs come with scikit-learn, which is not installed", hint="pip install scikit-learn"
-        )
-    folder = Path(found.origin).parent / "datasets" / "images"
-    digest = hashlib.sha256()
-    pictures: list[Floats] = []
-    for name in _PHOTOGRAPHS:
-        try:
-            digest.update((folder / name).read_bytes())
-            with Image.open(folder / name) as picture:
-                pictures.append(np.asarray(picture.convert("L"), dtype=np.float32) / np.float32(255))
-        except OSError as error:
-            raise InputFileError(
-                "cannot read the photographs",
-                got=f"{folder / name} ({error})",
-                hint="pip install --force-reinstall scikit-learn",
-            ) from None
-    return tuple(pictures), digest.hexdigest()
+    pictures, digest = photographs("L")
+    return tuple(picture.astype(np.float32) / np.float32(255) for picture in pictures), digest
 
 
 DATASETS.add(
