@@ -11,6 +11,7 @@ _words, _word_pairs   words as numbers, with their neighbours and what they are 
 phrases, huffman      pairs of words that are one; Huffman's tree
 order          the data order as a pure function of (seed, epoch, position)
 _pairs         pairs of texts for sequence-to-sequence tasks, one vocabulary
+_generation    images to learn to sample from, alone or with their class
 _locales       babel's locales by code
 hugging_face   rows of Hugging Face's datasets: images, texts, pairs (_rows, _row_images, _row_pairs)
 tiles          a folder of images and pixel labels, cut into overlapping tiles

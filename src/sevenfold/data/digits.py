@@ -12,19 +12,29 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import io
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from sevenfold.data._catalogue import DATASETS, DatasetEntry
-from sevenfold.data._dataset import Dataset, ExampleSplit, Provenance
+from sevenfold.data._dataset import Dataset, ExampleSplit, Provenance, Split
+from sevenfold.data._generation import ClassConditioned, Conditioning, enlarged
 from sevenfold.data._splitting import Shares, equal_groups, split_by_class
-from sevenfold.errors import InputFileError
+from sevenfold.errors import InputFileError, UsageError
 
 _SHAPE = (1, 8, 8)
 _LARGEST_PIXEL = 16
+
+
+class DigitsSettings(Shares, Conditioning):
+    """Settings of the digits; ``condition`` and ``image`` are for the task generation."""
+
+    image: Literal[8, 16, 32] = Field(default=8, description="generation: 8, or 16 or 32 with every pixel repeated")
 
 
 def _file() -> Path:
@@ -81,13 +91,43 @@ def read_digits(settings: Shares, split_seed: int, task: str) -> Dataset:
     )
 
 
+def _read(settings: DigitsSettings, split_seed: int, task: str) -> Dataset:
+    """The digits for a task: with their labels to tell, or as images to learn to sample from."""
+    digits = read_digits(settings, split_seed, task)
+    if task == "generation":
+        return _to_sample(digits, settings)
+    if settings.condition != "none" or settings.image != 8:
+        raise UsageError(
+            "data set 'digits': condition and image are for the task generation",
+            got=f"condition={settings.condition}, image={settings.image} for {task}",
+            expected="condition=none, image=8",
+        )
+    return digits
+
+
+def _to_sample(digits: Dataset, settings: DigitsSettings) -> Dataset:
+    def shown(split: Split) -> Split:
+        assert isinstance(split, ExampleSplit)
+        images = ExampleSplit(enlarged(split.stored_inputs, settings.image // 8), split.stored_targets)
+        return ClassConditioned(images) if settings.condition == "class" else images
+
+    return replace(
+        digits,
+        input_shape=(1, settings.image, settings.image),
+        num_outputs=10 if settings.condition == "class" else 0,
+        train=shown(digits.train),
+        validation=shown(digits.validation),
+        test=shown(digits.test),
+    )
+
+
 DATASETS.add(
     "digits",
     DatasetEntry(
         name="digits",
-        tasks=("classification",),
+        tasks=("classification", "generation"),
         summary="1,797 handwritten digits, 8 x 8 pixels, 10 classes (scikit-learn)",
-        settings=Shares,
-        read=read_digits,
+        settings=DigitsSettings,
+        read=_read,
     ),
 )

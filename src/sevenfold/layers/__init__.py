@@ -8,8 +8,21 @@ from sevenfold.layers.checking import require_features, require_images, require_
 from sevenfold.layers.decoder import FeedForward, PreNormBlock, init_gpt
 from sevenfold.layers.encoder import MaskedTokenHead, PositionwiseFeedForward, PostNormBlock, init_bert
 from sevenfold.layers.experts import balancing_loss, mixed_by_experts
+from sevenfold.layers.generative import (
+    Generative,
+    Inpaints,
+    Interpolates,
+    Likelihood,
+    OnStep,
+    Reconstructs,
+    Sampling,
+    Translates,
+    untold,
+)
 from sevenfold.layers.grouped_attention import GroupedQueryAttention
 from sevenfold.layers.multihead import MultiHeadAttention, reads
+from sevenfold.layers.noise import Noise
+from sevenfold.layers.players import AfterUpdate, AveragedWeights, OwnUpdate, Played, Player
 from sevenfold.layers.relative_positions import RelativePositions
 from sevenfold.layers.response_norm import LocalResponseNorm
 from sevenfold.layers.rotary import neighbours_from_halves, rotary_angles
@@ -19,23 +32,37 @@ from sevenfold.layers.swiglu import SwiGLU
 __all__ = [
     "ACTIVATIONS",
     "ActivationName",
+    "AfterUpdate",
     "AuxiliaryLoss",
     "AuxiliaryOutputs",
+    "AveragedWeights",
     "CachedDecoder",
     "CausalSelfAttention",
     "FeedForward",
+    "Generative",
     "GroupedQueryAttention",
+    "Inpaints",
+    "Interpolates",
     "KeyValueCache",
     "LayerCache",
+    "Likelihood",
     "LocalResponseNorm",
     "MaskedTokenHead",
     "MultiHeadAttention",
+    "Noise",
+    "OnStep",
+    "OwnUpdate",
+    "Played",
+    "Player",
     "PositionwiseFeedForward",
     "PostNormBlock",
     "PreNormBlock",
+    "Reconstructs",
     "RelativePositions",
+    "Sampling",
     "ScaledTanh",
     "SwiGLU",
+    "Translates",
     "balancing_loss",
     "causal_mask",
     "init_bert",
@@ -49,4 +76,5 @@ __all__ = [
     "require_tokens",
     "rotary_angles",
     "sinusoidal_positions",
+    "untold",
 ]

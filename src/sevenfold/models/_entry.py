@@ -30,6 +30,7 @@ __all__ = [
     "ModelEntry",
     "alternatives_for",
     "fit_features",
+    "fit_generation",
     "fit_images",
     "fit_pairs",
     "fit_tokens",
@@ -304,6 +305,34 @@ def fit_pairs(entry: ModelEntry, input_shape: tuple[int, ...], num_outputs: int)
             expected="pairs of token sequences [source length, target length]",
         )
     return {"vocabulary": num_outputs}
+
+
+def fit_generation(entry: ModelEntry, input_shape: tuple[int, ...], num_outputs: int) -> dict[str, Scalar]:
+    """``fit`` of models that learn to sample square images: alone, by class, or by caption [C, H, W, T].
+
+    ``classes`` is the number of classes that the data names (0 where it names none); captions give ``vocabulary``
+    and ``context``. A condition that the model cannot be told is an error.
+    """
+    if len(input_shape) not in (3, 4) or input_shape[1] != input_shape[2]:
+        raise UsageError(
+            f"{entry.name} cannot take this data",
+            got=f"inputs of shape {list(input_shape)}",
+            expected="square images [channels, size, size], or with captions [channels, size, size, tokens]",
+        )
+    fields = entry.spec_type.model_fields
+    settings: dict[str, Scalar] = {"image": input_shape[1], "channels": input_shape[0]}
+    if len(input_shape) == 4:
+        told, given = "captions", {"vocabulary": num_outputs, "context": input_shape[3]}
+    else:
+        told, given = "classes", {"classes": num_outputs} if num_outputs or "classes" in fields else {}
+    if not fields.keys() >= given.keys():
+        raise UsageError(
+            f"{entry.name} cannot be told what to sample",
+            got=f"data with {told}",
+            expected="images alone",
+            hint="the data setting condition=none" if told == "classes" else None,
+        )
+    return settings | given
 
 
 def _fits(entry: ModelEntry, task: Task, input_shape: tuple[int, ...], num_outputs: int) -> bool:

@@ -27,6 +27,7 @@ Task = Literal[
     "seq2seq",
     "word-vectors",
     "image-text",
+    "generation",
 ]
 
 

@@ -1,10 +1,13 @@
 """Loss and accuracy of a model on a split: evaluation mode, no gradients, in batches, the task's plain loss.
 
-Evenly spaced examples are taken where the split has more than asked for, always the same ones.
+Evenly spaced examples are taken where the split has more than asked for, always the same ones. Where the loss
+itself draws random numbers, they are always the same too, and training's are left alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +53,7 @@ def evaluate(
     was_training = model.training
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _same_random_numbers(rule.random, device):
             for start in range(0, len(chosen), batch_size):
                 inputs, targets = split.batch(chosen[start : start + batch_size])
                 inputs, targets = moved(inputs, device), targets.to(device)
@@ -64,3 +67,13 @@ def evaluate(
         model.train(was_training)
     accuracy = None if rule.right is None else right / max(1, answers)
     return Score(loss_sum / max(1, asked), accuracy, len(chosen))
+
+
+@contextmanager
+def _same_random_numbers(wanted: bool, device: torch.device) -> Iterator[None]:
+    if not wanted:
+        yield
+        return
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        yield

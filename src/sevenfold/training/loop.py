@@ -22,9 +22,9 @@ from sevenfold.data import Inputs, moved
 from sevenfold.errors import NonFiniteLossError
 from sevenfold.training.batches import BatchOrder
 from sevenfold.training.evaluating import Score, evaluate
+from sevenfold.training.players import step_of
 from sevenfold.training.power import PowerMeter
 from sevenfold.training.progress import Progress
-from sevenfold.training.steps import TrainingStep
 from sevenfold.training.workload import Workload
 
 _FETCHED_TOGETHER = {"cpu": 1}  # losses; elsewhere each fetch waits for the device, so that more are taken at once
@@ -83,7 +83,7 @@ class Loop:
         run_id: str = "",
     ) -> None:
         self.workload, self.tally, self.recipe = workload, tally, workload.recipe
-        self.take_step = TrainingStep(workload.recipe, workload.model, workload.loss, workload.device)
+        self.take_step = step_of(workload.recipe, workload.model, workload.loss, workload.device)
         self._order = BatchOrder(
             seed=self.recipe.seed, size=len(workload.dataset.train), batch_size=self.recipe.batch_size
         )
@@ -96,7 +96,7 @@ class Loop:
         self._durations: deque[float] = deque(maxlen=_DURATIONS_KEPT)
         # Without gradients more fits than in training; but of a language model the logits are most of it.
         at_once = self.recipe.batch_size // self.recipe.accumulate
-        few = self.recipe.task in ("causal-lm", "masked-lm", "seq2seq", "segmentation", "image-text")
+        few = self.recipe.task in ("causal-lm", "masked-lm", "seq2seq", "segmentation", "image-text", "generation")
         self._evaluation_batch = at_once if few else 4 * at_once
         self._meter = meter
         self._meter_read_at = self._meter_j = 0.0
@@ -163,12 +163,11 @@ class Loop:
         pending = self._pending
         fetched = len(pending) if len(pending) >= at_least else 0
         if fetched:
-            values = [pending[0][1].item()] if fetched == 1 else torch.stack([loss for _, loss in pending]).tolist()
+            values = (
+                [pending[0][1].tolist()] if fetched == 1 else torch.stack([loss for _, loss in pending]).tolist()
+            )
             for (step, _), value in zip(pending, values, strict=True):
-                if not math.isfinite(value):
-                    raise self._non_finite("training loss", value, step)
-                self._log.log(step, {"train_loss": value})
-                self._last_loss = value
+                self._log_losses(step, value)
             pending.clear()
         passed = perf_counter() - began
         self.tally.train_seconds += passed
@@ -176,6 +175,20 @@ class Loop:
         if fetched:
             self._durations.append(self._untold_s / fetched)
             self._untold_s = 0.0
+
+    def _log_losses(self, step: int, losses: float | list[float]) -> None:
+        """Log a step's loss; of a model of players, each one's who played, the first of them as the loss."""
+        if isinstance(losses, float):
+            values = {"train_loss": losses}
+        else:
+            named = zip(self.take_step.names(step - 1), losses, strict=True)
+            played = {f"train_loss_{name}": loss for name, loss in named if name is not None}
+            values = {"train_loss": next(iter(played.values()), math.nan), **played}
+        for loss in values.values():
+            if not math.isfinite(loss):
+                raise self._non_finite("training loss", loss, step)
+        self._log.log(step, values)
+        self._last_loss = values["train_loss"]
 
     def _what_stops(self) -> str | None:
         limits, tally = self.recipe.limits, self.tally

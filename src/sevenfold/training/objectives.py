@@ -11,6 +11,7 @@ Legend: B examples, T tokens, C classes or vocabulary, K outputs or candidates, 
                     when greedy decoding gives it
     word-vectors    outputs [B, K], targets [B, K] in 0, 1, or -1 for none   binary cross-entropies an item
     image-text      outputs [B, B], targets [B]            mean of the cross-entropies of rows and of columns
+    generation      outputs [B], targets [B], unused       the loss of each example is the model's own output
 
 A mean is over what is asked for, so that it does not depend on how a batch is cut; image-text alone depends on it.
 """
@@ -37,7 +38,8 @@ class TaskRule:
     ``summed(outputs, targets, smoothing)`` is the loss summed over what is asked for, ``asked(targets)`` how much
     that is; ``right(outputs, targets)`` counts right answers of ``answers(targets)``, and is None where there is no
     right and wrong. ``smooths`` says whether label smoothing means something, ``cut`` whether a batch may be cut
-    into micro-batches.
+    into micro-batches, ``nats`` whether the loss is in nats, ``random`` whether the model draws random numbers
+    for it in evaluation too.
     """
 
     unit: str
@@ -48,6 +50,7 @@ class TaskRule:
     smooths: bool = True
     cut: bool = True
     nats: bool = True
+    random: bool = False
 
 
 def loss_function(task: Task, objective: Objective) -> Loss:
@@ -93,6 +96,10 @@ def _pairs(outputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     return sum(both, start=outputs.new_zeros((), dtype=outputs.float().dtype)) / 2
 
 
+def _given(outputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    return outputs.float().sum()
+
+
 def _all(targets: Tensor) -> int:
     return targets.numel()
 
@@ -129,4 +136,5 @@ TASKS: Mapping[Task, TaskRule] = {
         smooths=False,
     ),
     "image-text": TaskRule("pair", _pairs, _rows, _arg_max, _rows, cut=False),
+    "generation": TaskRule("example", _given, _rows, None, _rows, smooths=False, nats=False, random=True),
 }
