@@ -229,4 +229,4 @@ def test_a_model_that_updates_itself_is_left_to_do_so():
     step = step_for(model)
     inputs, targets = batch(0)
     assert torch.equal(step(inputs, targets, 0), inputs.mean())
-    assert float(model.count) == 6
+    assert model.count.item() == 6
