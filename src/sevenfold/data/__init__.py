@@ -17,6 +17,7 @@ hugging_face   rows of Hugging Face's datasets: images, texts, pairs (_rows, _ro
 tiles          a folder of images and pixel labels, cut into overlapping tiles
 digits_on_photographs   a segmentation task composed of real images
 patches        square pieces of two photographs, for generation (_photographs)
+shapes         two coloured shapes with captions (_scenes draws them, _reading_scenes reads them back)
 digits, diabetes, boolean, family_trees, python_docs, python_words, folder, names, dates, reber     the catalogue
 
 It must not know what is trained on the data, nor keep any position in it.

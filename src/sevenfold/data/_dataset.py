@@ -21,7 +21,17 @@ from sevenfold.spec import Spec
 if TYPE_CHECKING:
     from sevenfold.data._tokenizing import TextTokenizer
 
-__all__ = ["Dataset", "ExampleSplit", "Inputs", "Provenance", "Split", "WindowSplit", "moved", "parts_of"]
+__all__ = [
+    "CaptionChecker",
+    "Dataset",
+    "ExampleSplit",
+    "Inputs",
+    "Provenance",
+    "Split",
+    "WindowSplit",
+    "moved",
+    "parts_of",
+]
 
 Indices = npt.NDArray[np.int64]
 #: What a model is called with: one tensor, or several, whose first axis is the batch.
@@ -149,6 +159,18 @@ class WindowSplit(Split):
         return replace(self, tokens=self.tokens.to(device))
 
 
+class CaptionChecker(ABC):
+    """Tells whether pictures show what their captions say; it belongs to a data set of pictures with captions."""
+
+    @abstractmethod
+    def fits(self, images: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """[N] booleans: the picture [C, H, W] in 0 to 1 shows all that the caption [T] says."""
+
+    @abstractmethod
+    def parts_right(self, images: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """[N] float64: the share of what the caption says that the picture shows."""
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A data set, ready to train on."""
@@ -168,6 +190,7 @@ class Dataset:
     bytes_per_token: Mapping[str, float] = field(default_factory=dict)
     num_train_whole: int = 0  # items of the training split before a subset was taken
     tokenizer: TextTokenizer | None = None  # of a text: how tokens were made of it
+    checker: CaptionChecker | None = None  # of captioned pictures: whether a picture shows what a caption says
 
     def with_train(self, train: Split) -> Dataset:
         """The same data set with another training split (a subset of it)."""
