@@ -17,6 +17,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from sevenfold.errors import UsageError
 from sevenfold.layers.noise import Noise
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Reconstructs",
     "Sampling",
     "Translates",
+    "require_sampling",
     "untold",
 ]
 
@@ -48,6 +50,20 @@ class Sampling:
     guidance: float | None = None  # how far the condition is followed beyond what the model learned; 1 or 0: not
     temperature: float = 1.0  # below 1: nearer to the likeliest
     eta: float | None = None  # share of fresh noise a step: 0 is DDIM, 1 is DDPM's variance
+
+
+def require_sampling(model: str, sampling: Sampling, *taken: str) -> None:
+    """UsageError where something is asked of sampling that the model has no use for; ``taken``: what it has.
+
+    >>> require_sampling("the VAE", Sampling(temperature=0.5), "temperature")
+    """
+    for name, asked in vars(sampling).items():
+        if name not in taken and asked != getattr(Sampling(), name):
+            raise UsageError(
+                f"sampling from {model} has no {name}",
+                got=f"{name} {asked}",
+                expected=f"{' or '.join(taken)} at most" if taken else "nothing to set",
+            )
 
 
 class Generative(nn.Module, ABC):

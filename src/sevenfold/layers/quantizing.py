@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from sevenfold.errors import UsageError
 from sevenfold.layers.checking import require_rows
+from sevenfold.layers.players import AfterUpdate
 
 __all__ = ["Codebook", "MovingCodebook", "Quantized", "codes_in_use", "nearest_code", "straight_through"]
 
@@ -124,7 +125,7 @@ class Codebook(_Codes):
         return self._quantized(inputs)
 
 
-class MovingCodebook(_Codes):
+class MovingCodebook(_Codes, AfterUpdate):
     """K codes of D numbers that are moving averages of the inputs that chose them: [B, D, ...] -> `Quantized`.
 
     Drawn from N(0, 1). In training every call is remembered, and ``after_update`` moves the codes by all calls
