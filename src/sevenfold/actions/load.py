@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from sevenfold.checkpoints.hugging_face import HuggingFaceFolder
     from sevenfold.models import ModelEntry
+    from sevenfold.models._published import Published
 
 SCHEMA_VERSION = "1.0"
 DTYPES = ("bfloat16", "float16", "float32", "float64")
@@ -55,11 +56,12 @@ class Loaded:
     module: nn.Module  # in evaluation mode
     tokenizer: Any | None  # a tokenizers.Tokenizer, or a run's alike: .encode(text).ids, .decode(ids)
     spec: Spec  # our settings
-    model_type: str  # of config.json; the preset of a run
+    model_type: str  # of config.json (the diffusers library's _class_name); the preset of a run
     architecture: str | None
     config: Mapping[str, Any]  # config.json as it was; the recipe of a run
     path: Path
     kind: Literal["hugging-face", "run"] = "hugging-face"
+    format: Published | None = None  # how it was read; None for a run
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.module, self.tokenizer))
@@ -77,7 +79,7 @@ class Loaded:
             kind=self.kind,
             model_type=self.model_type,
             architecture=self.architecture,
-            landmark=None if entry is None or entry.landmark is None else entry.landmark.name,
+            landmark=_landmark(entry, self.format),
             preset=_preset(self.spec),
             settings=self.spec.to_dict(),
             parameters=sum(weight.numel() for weight in weights),
@@ -121,6 +123,7 @@ def load(path: str | os.PathLike[str], *, dtype: str | torch.dtype | None = None
         architecture=folder.architecture,
         config=folder.config,
         path=root,
+        format=entry,
     )
 
 
@@ -186,6 +189,12 @@ def _entry(spec: Spec) -> ModelEntry | None:
     return next((MODELS[name] for name in MODELS if MODELS[name].spec_type is type(spec)), None)
 
 
+def _landmark(entry: ModelEntry | None, format: Published | None) -> str | None:
+    if entry is not None and entry.landmark is not None:
+        return entry.landmark.name
+    return None if format is None else format.landmark
+
+
 def _preset(spec: Spec) -> str | None:
     from sevenfold.models import MODELS
 
@@ -212,20 +221,27 @@ def _checks(loaded: Loaded, entry: ModelEntry | None, vocabulary: int | None) ->
                 expected=f"at most {rows} (vocabulary)",
             )
         yield f"the tokenizer's {vocabulary:,} tokens lie within the vocabulary of {rows:,}"
-    if entry is not None:
-        inputs = entry.example(loaded.spec.to_dict(), device="cpu")
-        yield _forward(loaded.module, inputs)
+    if loaded.format is not None and loaded.format.example is not None:
+        yield _forward(loaded.module, loaded.format.example(loaded.spec))
+    elif entry is not None:
+        yield _forward(loaded.module, entry.example(loaded.spec.to_dict(), device="cpu"))
 
 
-def _forward(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> str:
+def _forward(module: nn.Module, inputs: tuple[torch.Tensor | None, ...]) -> str:
     """One forward pass on an example; of tokens the first eight."""
     import torch
 
     kind = next(weight.dtype for weight in module.parameters())
-    short = tuple(x.to(kind) if x.is_floating_point() else x[:, :8] for x in inputs)
+    short = tuple(None if x is None else _short(x, kind) for x in inputs)
     with torch.no_grad():
         output = module(*short)
     if not bool(torch.isfinite(output).all()):
         raise CheckpointError("a forward pass gives values that are no numbers", got=type(module).__name__)
-    shapes = " and ".join(str(list(x.shape)) for x in short)
+    shapes = " and ".join(str(list(x.shape)) for x in short if x is not None)
     return f"a forward pass on {shapes} gives finite values of shape {list(output.shape)}"
+
+
+def _short(x: torch.Tensor, kind: torch.dtype) -> torch.Tensor:
+    if x.is_floating_point():
+        return x.to(kind)
+    return x[:, :8] if x.dim() > 1 else x

@@ -6,6 +6,9 @@
       model.safetensors.index.json        which of model-00001-of-0000N.safetensors holds which tensor
       tokenizer.json                      optional
 
+The diffusers library writes ``diffusion_pytorch_model`` for ``model`` in these names, and ``_class_name`` in place
+of ``model_type`` and ``architectures``.
+
 Tensors are read when they are asked for. Nothing is unpickled: a folder with ``pytorch_model.bin`` alone is
 refused. Knows no model. The layout is the one that ``save_pretrained`` of the transformers library writes.
 """
@@ -30,7 +33,8 @@ CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 _WHOLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
-_PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+_DIFFUSERS = "diffusion_pytorch_"
+_PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", f"{_DIFFUSERS}model.bin")
 
 
 class LazyTensors(Mapping[str, Tensor]):
@@ -78,8 +82,8 @@ class HuggingFaceFolder:
 
     @property
     def model_type(self) -> str:
-        """``model_type`` of config.json ("gpt2")."""
-        return str(self.config["model_type"])
+        """``model_type`` of config.json ("gpt2"), or ``_class_name`` ("UNet2DModel")."""
+        return str(self.config.get("model_type") or self.config["_class_name"])
 
     @property
     def architecture(self) -> str | None:
@@ -110,11 +114,11 @@ def open_folder(path: str | os.PathLike[str]) -> HuggingFaceFolder:
             expected="a folder with config.json and model.safetensors",
         )
     config = _read_json(root / CONFIG, "a folder with config.json and model.safetensors")
-    if not isinstance(config.get("model_type"), str):
+    if not isinstance(config.get("model_type") or config.get("_class_name"), str):
         raise CheckpointError(
             "a checkpoint does not say what it is",
             got=f"{root / CONFIG} without model_type",
-            expected='a model_type such as "gpt2"',
+            expected='a model_type such as "gpt2", or a _class_name such as "UNet2DModel"',
         )
     tensors, files = _open_tensors(root)
     tokenizer = root / TOKENIZER
@@ -122,11 +126,13 @@ def open_folder(path: str | os.PathLike[str]) -> HuggingFaceFolder:
 
 
 def _open_tensors(root: Path) -> tuple[LazyTensors, tuple[Path, ...]]:
-    if (root / _WHOLE).is_file():
-        file = _open(root / _WHOLE)
-        return LazyTensors(dict.fromkeys(file.keys(), root / _WHOLE), {root / _WHOLE: file}), (root / _WHOLE,)
-    if (root / _INDEX).is_file():
-        return _open_shards(root)
+    for whole in (root / _WHOLE, root / (_DIFFUSERS + _WHOLE)):
+        if whole.is_file():
+            file = _open(whole)
+            return LazyTensors(dict.fromkeys(file.keys(), whole), {whole: file}), (whole,)
+    for index in (root / _INDEX, root / (_DIFFUSERS + _INDEX)):
+        if index.is_file():
+            return _open_shards(root, index)
     pickled = next((name for name in _PICKLED if (root / name).is_file()), None)
     raise CheckpointError(
         "pickled weights are not read, since reading them can run any program"
@@ -138,8 +144,7 @@ def _open_tensors(root: Path) -> tuple[LazyTensors, tuple[Path, ...]]:
     )
 
 
-def _open_shards(root: Path) -> tuple[LazyTensors, tuple[Path, ...]]:
-    index = root / _INDEX
+def _open_shards(root: Path, index: Path) -> tuple[LazyTensors, tuple[Path, ...]]:
     listed = _read_json(index, "the index of the shards").get("weight_map")
     if not isinstance(listed, dict) or not listed:
         raise CheckpointError("a checkpoint's index is damaged", got=f"{index} without weight_map")
@@ -154,7 +159,7 @@ def _open_shards(root: Path) -> tuple[LazyTensors, tuple[Path, ...]]:
             raise CheckpointError(
                 "a shard of a checkpoint is missing",
                 got=str(path),
-                expected=f"{len(paths)} shards, as {_INDEX} lists them",
+                expected=f"{len(paths)} shards, as {index.name} lists them",
             )
     files = {path: _open(path) for path in paths}
     for path, file in files.items():
@@ -164,7 +169,7 @@ def _open_shards(root: Path) -> tuple[LazyTensors, tuple[Path, ...]]:
             raise CheckpointError(
                 "a shard holds other tensors than its index says",
                 got=f"{path} {'with' if differing in held else 'without'} {differing!r}",
-                expected=f"the {len(wanted)} tensors that {_INDEX} lists",
+                expected=f"the {len(wanted)} tensors that {index.name} lists",
             )
     return LazyTensors({name: root / shard for name, shard in listed.items()}, files), tuple(paths)
 

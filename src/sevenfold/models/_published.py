@@ -35,19 +35,31 @@ from sevenfold.errors import CheckpointError, UsageError, unknown_name
 from sevenfold.models._entry import MODELS
 from sevenfold.spec import Spec
 
-__all__ = ["PUBLISHED", "Published", "published", "read", "register", "require_config", "take_tied", "under"]
+__all__ = [
+    "PUBLISHED",
+    "Published",
+    "published",
+    "read",
+    "register",
+    "require_config",
+    "take_tied",
+    "type_of",
+    "under",
+]
 
 
 @dataclass(frozen=True)
 class Published:
     """A public checkpoint format that a landmark reads."""
 
-    model_type: str  # config.json "model_type" ("gpt2", "bert", ...)
+    model_type: str  # config.json "model_type" ("gpt2", "bert", ...), or the diffusers library's "_class_name"
     architectures: tuple[str, ...]  # config.json "architectures" that are read; the first is the fullest
     spec: Callable[[Mapping[str, Any]], Spec]  # config.json -> our spec; UsageError for what ours cannot be
     weights: Callable[[Any, Mapping[str, Tensor]], dict[str, Tensor]]  # -> our whole state dict
     module: Callable[[Any], nn.Module]
     ignored: tuple[str, ...] = ()  # names (fnmatch patterns) that may be there and hold no weight of ours
+    landmark: str | None = None  # for a part of a landmark, which has no preset of its own
+    example: Callable[[Any], tuple[Tensor | None, ...]] | None = None  # likewise: what one look forward is given
 
 
 PUBLISHED: dict[str, Published] = {}
@@ -62,7 +74,7 @@ def register(entry: Published) -> None:
 def published(config: Mapping[str, Any]) -> Published:
     """The format of a config.json; raises UsageError where none of ours reads it."""
     MODELS.names()  # imports every landmark's file, each of which registers its formats
-    model_type = str(config.get("model_type"))
+    model_type = type_of(config)
     if model_type not in PUBLISHED:
         raise unknown_name("model_type of a checkpoint", model_type, PUBLISHED)
     entry = PUBLISHED[model_type]
@@ -74,6 +86,15 @@ def published(config: Mapping[str, Any]) -> Published:
             expected="one of " + ", ".join(entry.architectures),
         )
     return entry
+
+
+def type_of(config: Mapping[str, Any]) -> str:
+    """What a config.json says the model is: ``model_type``, or ``_class_name`` of the diffusers library.
+
+    >>> type_of({"_class_name": "UNet2DModel"})
+    'UNet2DModel'
+    """
+    return str(config.get("model_type") or config.get("_class_name"))
 
 
 def require_config(config: Mapping[str, Any], **wanted: object) -> None:
