@@ -26,6 +26,7 @@ with warnings.catch_warnings():
 
 datasets.disable_progress_bars()
 DRAW = np.random.default_rng(0)
+OF_IMAGES = ("classification", "generation")
 HUB = [name for name in RECIPES.names() if RECIPES[name].recipe().data.name.startswith("hugging-face:")]
 
 
@@ -66,9 +67,10 @@ def pairs(count, settings):
 
 def stand_in(recipe, settings):
     """One split of about the fewest rows that the recipe can be read from."""
-    preset = MODELS[recipe.model.name].spec(recipe.model.settings if recipe.task == "classification" else {})
-    if recipe.task == "classification":
-        return images(60, settings.size or {1: 28}.get(preset.channels, 32), preset.classes, settings)
+    preset = MODELS[recipe.model.name].spec(recipe.model.settings if recipe.task in OF_IMAGES else {})
+    if recipe.task in OF_IMAGES:
+        classes = getattr(preset, "classes", 0) or 10
+        return images(60, settings.size or {1: 28}.get(preset.channels, 32), classes, settings)
     if settings.source is not None:
         return pairs(80, settings)
     rows = [nested(settings.text, words(max(40, settings.context))) for _ in range(40)]

@@ -55,11 +55,12 @@ def train(
 
 
 def loss_unit(record: RunRecord) -> str:
-    """What the losses of a run are counted in: ``nats a token``, ``nats a pixel``, ``squared error an output``."""
+    """What the losses of a run are counted in: ``nats a token``, ``nats a pixel``, ``squared error an output``, or
+    ``loss an example``, which is the model's own."""
     from sevenfold.training.objectives import TASKS
 
     rule = TASKS[record.run_recipe().task]
-    return f"{'nats' if rule.nats else 'squared error'} {'an' if rule.unit[0] in 'aeiou' else 'a'} {rule.unit}"
+    return f"{rule.measure} {'an' if rule.unit[0] in 'aeiou' else 'a'} {rule.unit}"
 
 
 def kept_weights(record: RunRecord) -> Path | None:

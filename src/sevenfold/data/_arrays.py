@@ -20,6 +20,7 @@ import torch
 
 from sevenfold.data._catalogue import DATASETS, DatasetEntry
 from sevenfold.data._dataset import Dataset, ExampleSplit, Provenance
+from sevenfold.data._generation import Conditioning, for_task
 from sevenfold.data._splitting import Parts, Shares, equal_groups, split_by_class
 from sevenfold.errors import UnknownNameError, UsageError
 from sevenfold.runs.recipe import DataChoice
@@ -29,6 +30,10 @@ __all__ = ["ArrayData", "arrays"]
 Inputs = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 Pair = tuple[Inputs, Labels]
+
+
+class ArraySettings(Shares, Conditioning):
+    """How a caller's arrays are split, and whether a model that samples is told the class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +62,24 @@ class ArrayData:
         """Make the arrays known to this process as a data set; returns the choice that names them."""
         entry = DatasetEntry(
             name=self.choice.name,
-            tasks=("classification",),
+            tasks=("classification", "generation"),
             summary=f"{self.name}: {len(self.labels):,} examples, {self.num_classes} classes, given by the caller",
-            settings=Shares,
+            settings=ArraySettings,
             read=self._read,
         )
         DATASETS.add(self.choice.name, entry, replace=True)
         return self.choice
 
-    def _read(self, settings: Shares, split_seed: int, task: str) -> Dataset:
+    def _read(self, settings: ArraySettings, split_seed: int, task: str) -> Dataset:
+        if task == "generation" and (self.inputs.min() < 0 or self.inputs.max() > 1):
+            raise UsageError(
+                f"data set {self.name!r}: images to learn to sample have pixels in 0..1",
+                got=f"{self.inputs.min():.4g} to {self.inputs.max():.4g}",
+                hint="x / 255",
+            )
+        return for_task(task, self._labelled(settings, split_seed, task), settings)
+
+    def _labelled(self, settings: Shares, split_seed: int, task: str) -> Dataset:
         train, validation, test, note = self._splits(settings, split_seed)
         num_equal = len(self.labels) - len(set(_contents(self.inputs)))
         return Dataset(

@@ -6,16 +6,17 @@ batch(indices) -> (images [B, C, H, W], labels [B])              condition "none
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from pydantic import Field
 
-from sevenfold.data._dataset import Indices, Inputs, Split
+from sevenfold.data._dataset import Dataset, Indices, Inputs, Split
+from sevenfold.errors import UsageError
 from sevenfold.spec import Spec
 
-__all__ = ["ClassConditioned", "Conditioning", "enlarged"]
+__all__ = ["ClassConditioned", "Conditioning", "enlarged", "for_task"]
 
 
 class Conditioning(Spec):
@@ -47,6 +48,33 @@ class ClassConditioned(Split):
     @property
     def copies(self) -> int:
         return self.images.copies
+
+
+def for_task(task: str, labelled: Dataset, settings: Conditioning) -> Dataset:
+    """Labelled images, as a task takes them; raises UsageError for a condition that the task has no use for."""
+    if task != "generation":
+        if settings.condition != "none":
+            raise UsageError(
+                f"data set {labelled.name!r}: condition is for the task generation",
+                got=f"condition={settings.condition} for {task}",
+                expected="condition=none",
+            )
+        return labelled
+    if len(labelled.input_shape) != 3:
+        raise UsageError(
+            f"data set {labelled.name!r} holds no images to learn to sample",
+            got=f"inputs of shape {list(labelled.input_shape)}",
+            expected="[channels, height, width]",
+        )
+    told = settings.condition == "class"
+    return replace(
+        labelled,
+        task=task,
+        num_outputs=labelled.num_outputs if told else 0,
+        train=ClassConditioned(labelled.train) if told else labelled.train,
+        validation=ClassConditioned(labelled.validation) if told else labelled.validation,
+        test=ClassConditioned(labelled.test) if told else labelled.test,
+    )
 
 
 def enlarged(images: torch.Tensor, times: int) -> torch.Tensor:

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from sevenfold.data._catalogue import DATASETS, DatasetEntry
 from sevenfold.data._dataset import Dataset, ExampleSplit, Provenance, Split
-from sevenfold.data._generation import ClassConditioned, Conditioning, enlarged
+from sevenfold.data._generation import Conditioning, enlarged, for_task
 from sevenfold.data._splitting import Shares, equal_groups, split_by_class
 from sevenfold.errors import InputFileError, UsageError
 
@@ -95,26 +95,24 @@ def _read(settings: DigitsSettings, split_seed: int, task: str) -> Dataset:
     """The digits for a task: with their labels to tell, or as images to learn to sample from."""
     digits = read_digits(settings, split_seed, task)
     if task == "generation":
-        return _to_sample(digits, settings)
-    if settings.condition != "none" or settings.image != 8:
+        digits = _enlarged(digits, settings.image)
+    elif settings.image != 8:
         raise UsageError(
-            "data set 'digits': condition and image are for the task generation",
-            got=f"condition={settings.condition}, image={settings.image} for {task}",
-            expected="condition=none, image=8",
+            "data set 'digits': image is for the task generation",
+            got=f"image={settings.image} for {task}",
+            expected="image=8",
         )
-    return digits
+    return for_task(task, digits, settings)
 
 
-def _to_sample(digits: Dataset, settings: DigitsSettings) -> Dataset:
+def _enlarged(digits: Dataset, image: int) -> Dataset:
     def shown(split: Split) -> Split:
         assert isinstance(split, ExampleSplit)
-        images = ExampleSplit(enlarged(split.stored_inputs, settings.image // 8), split.stored_targets)
-        return ClassConditioned(images) if settings.condition == "class" else images
+        return ExampleSplit(enlarged(split.stored_inputs, image // 8), split.stored_targets)
 
     return replace(
         digits,
-        input_shape=(1, settings.image, settings.image),
-        num_outputs=10 if settings.condition == "class" else 0,
+        input_shape=(1, image, image),
         train=shown(digits.train),
         validation=shown(digits.validation),
         test=shown(digits.test),

@@ -22,6 +22,7 @@ from pydantic import Field
 from sevenfold.data._captions import METADATA, CaptionSettings, caption_dataset, read_captions
 from sevenfold.data._catalogue import DATASETS, DatasetEntry
 from sevenfold.data._dataset import Dataset
+from sevenfold.data._generation import Conditioning, for_task
 from sevenfold.data._images import IMAGE_SUFFIXES, ImageSettings, image_dataset
 from sevenfold.data._text import TextSettings, Unsplit, text_dataset
 from sevenfold.errors import InputFileError
@@ -33,7 +34,7 @@ _PREFIX = "folder:"
 _DIGEST_HELP = "what the SHA-256 of the folder must be; none takes it as it is"
 
 
-class FolderImageSettings(ImageSettings):
+class FolderImageSettings(ImageSettings, Conditioning):
     """A folder of images."""
 
     sha256: str | None = Field(default=None, description=_DIGEST_HELP)
@@ -80,7 +81,7 @@ def _find_folder(name: str) -> DatasetEntry | None:
     _files(root, classes)  # an empty folder is told before any setting is
     return DatasetEntry(
         name=name,
-        tasks=("classification",) if classes else ("causal-lm", "masked-lm", "seq2seq"),
+        tasks=("classification", "generation") if classes else ("causal-lm", "masked-lm", "seq2seq"),
         summary=f"{'images' if classes else 'texts'} of {root}",
         settings=FolderImageSettings if classes else FolderTextSettings,
         read=partial(_read_images if classes else _read_texts, root),
@@ -196,9 +197,10 @@ def _read_images(root: Path, settings: FolderImageSettings, split_seed: int, tas
     digest = _checked_digest(root, files, settings.sha256)
     numbers = {folder.name: number for number, folder in enumerate(classes)}
     labels = tuple(numbers[path.relative_to(root).parts[0]] for path in files)
-    return image_dataset(
+    images = image_dataset(
         root, tuple(files), labels, tuple(numbers), digest, settings, split_seed=split_seed, task=task
     )
+    return for_task(task, images, settings)
 
 
 def _has_captions(root: Path) -> bool:

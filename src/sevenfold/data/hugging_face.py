@@ -4,10 +4,10 @@
 ... # doctest: +SKIP
 
 NAME is ``owner/name`` on the hub (which needs a network the first time), or the path of a folder: one that the
-package's ``save_to_disk`` wrote, or one with parquet, csv, json or image files. Images serve classification, a text
-column causal-lm, masked-lm and seq2seq (spans), two text columns seq2seq. Splits are the data set's own; one that
-it does not have is held out of training by row, without a search for equal rows. Code that a data set brings is
-never run.
+package's ``save_to_disk`` wrote, or one with parquet, csv, json or image files. Images serve classification and
+generation, a text column causal-lm, masked-lm and seq2seq (spans), two text columns seq2seq. Splits are the data
+set's own; one that it does not have is held out of training by row, without a search for equal rows. Code that a
+data set brings is never run.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from pydantic import Field
 
 from sevenfold.data._catalogue import DATASETS, DatasetEntry
 from sevenfold.data._dataset import Dataset, Provenance
+from sevenfold.data._generation import Conditioning, for_task
 from sevenfold.data._row_images import RowImages, labels_of
 from sevenfold.data._row_pairs import RowPairs, Texts, framed
 from sevenfold.data._row_texts import learned_encoding, stored_stream
@@ -34,12 +36,12 @@ __all__ = ["HubSettings"]
 
 _PREFIX = "hugging-face:"
 _DEFAULT_VOCABULARY = 8192
-_OF_IMAGES = ("image", "label", "classes", "size", "grayscale")
+_OF_IMAGES = ("image", "label", "classes", "size", "grayscale", "condition")
 _OF_TEXT = ("text", "tokenizer", "vocabulary", "context", "hidden_share", "masks", "span")
 _OF_PAIRS = ("source", "target", "tokenizer", "vocabulary", "longest")
 
 
-class HubSettings(TextSettings):
+class HubSettings(TextSettings, Conditioning):
     """How rows become a data set."""
 
     config: str | None = Field(
@@ -73,7 +75,7 @@ def _find_rows(name: str) -> DatasetEntry | None:
         return None
     return DatasetEntry(
         name=name,
-        tasks=("classification", "causal-lm", "masked-lm", "seq2seq"),
+        tasks=("classification", "generation", "causal-lm", "masked-lm", "seq2seq"),
         summary=f"{name.removeprefix(_PREFIX)}, through the package datasets",
         settings=HubSettings,
         read=partial(_read, name.removeprefix(_PREFIX)),
@@ -92,8 +94,9 @@ def _read(name: str, settings: HubSettings, split_seed: int, task: str) -> Datas
     tables = find(name, settings.config, settings.revision)
     parts = share_out(tables, named, shares, split_seed)
     facts = _facts(name, settings, parts)
-    if task == "classification":
-        return _images(facts, parts, settings)
+    if task in ("classification", "generation"):
+        unlabelled = task == "generation" and settings.condition == "none"
+        return for_task(task, _images(facts, parts, settings, unlabelled), settings)
     if pairs:
         return _pairs(facts, parts, settings)
     return _texts(facts, parts, settings, split_seed, task)
@@ -101,7 +104,7 @@ def _read(name: str, settings: HubSettings, split_seed: int, task: str) -> Datas
 
 def _check_settings(settings: HubSettings, task: str, pairs: bool) -> None:
     """A setting that would be passed over is an error."""
-    own = _OF_IMAGES if task == "classification" else _OF_PAIRS if pairs else _OF_TEXT
+    own = _OF_IMAGES if task in ("classification", "generation") else _OF_PAIRS if pairs else _OF_TEXT
     if pairs and task != "seq2seq":
         raise UsageError("source and target are for another task", got=f"task {task}", expected="seq2seq")
     if pairs and (settings.source is None or settings.target is None):
@@ -127,10 +130,12 @@ def _facts(name: str, settings: HubSettings, parts: Mapping[Part, Rows]) -> Prov
     )
 
 
-def _images(facts: Provenance, parts: Mapping[Part, Rows], settings: HubSettings) -> Dataset:
+def _images(
+    facts: Provenance, parts: Mapping[Part, Rows], settings: HubSettings, unlabelled: bool = False
+) -> Dataset:
     _require(parts["train"], settings.image, "image", "Image")
-    labels = column(parts["train"], settings.label, "label")
-    classes = settings.classes or getattr(labels, "num_classes", None)
+    labels = None if unlabelled else column(parts["train"], settings.label, "label")
+    classes = 1 if unlabelled else settings.classes or getattr(labels, "num_classes", None)
     if classes is None:
         raise UsageError(
             f"column {settings.label!r} does not say how many classes there are",
@@ -141,11 +146,17 @@ def _images(facts: Provenance, parts: Mapping[Part, Rows], settings: HubSettings
     first = parts["train"].take(np.zeros(1, dtype=np.int64)).values(settings.image)[0]
     size = settings.size or min(first.size)
     grayscale = first.mode in ("1", "L", "LA") if settings.grayscale is None else settings.grayscale
+
+    def told(rows: Rows, part: Part) -> torch.Tensor:
+        if unlabelled:
+            return torch.zeros(len(rows), dtype=torch.int64)
+        return labels_of(rows, settings.label, classes, part)
+
     splits = {
-        part: RowImages(rows, settings.image, labels_of(rows, settings.label, classes, part), size, grayscale)
-        for part, rows in parts.items()
+        part: RowImages(rows, settings.image, told(rows, part), size, grayscale) for part, rows in parts.items()
     }
-    notes = f"{classes} classes; shorter side to {size} pixels, middle square, divided by 255; {facts.notes}"
+    known = "no" if unlabelled else classes
+    notes = f"{known} classes; shorter side to {size} pixels, middle square, divided by 255; {facts.notes}"
     return Dataset(
         name=facts.name,
         task="classification",

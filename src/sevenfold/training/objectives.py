@@ -38,8 +38,8 @@ class TaskRule:
     ``summed(outputs, targets, smoothing)`` is the loss summed over what is asked for, ``asked(targets)`` how much
     that is; ``right(outputs, targets)`` counts right answers of ``answers(targets)``, and is None where there is no
     right and wrong. ``smooths`` says whether label smoothing means something, ``cut`` whether a batch may be cut
-    into micro-batches, ``nats`` whether the loss is in nats, ``random`` whether the model draws random numbers
-    for it in evaluation too.
+    into micro-batches, ``nats`` whether the loss is in nats and ``measure`` what it is in, ``random`` whether the
+    model draws random numbers for it in evaluation too.
     """
 
     unit: str
@@ -50,6 +50,7 @@ class TaskRule:
     smooths: bool = True
     cut: bool = True
     nats: bool = True
+    measure: str = "nats"
     random: bool = False
 
 
@@ -122,7 +123,9 @@ def _whole_sequences(outputs: Tensor, targets: Tensor) -> Tensor:
 
 TASKS: Mapping[Task, TaskRule] = {
     "classification": TaskRule("example", _tokens, _all, _arg_max, _all),
-    "regression": TaskRule("output", _squares, _all, None, _all, smooths=False, nats=False),
+    "regression": TaskRule(
+        "output", _squares, _all, None, _all, smooths=False, nats=False, measure="squared error"
+    ),
     "segmentation": TaskRule("pixel", _pixels, _all, lambda o, t: (o.argmax(1) == t).sum(), _all),
     "causal-lm": TaskRule("token", _tokens, _all, None, _all),
     "masked-lm": TaskRule("masked token", _tokens, _not_ignored, _arg_max, _not_ignored),
@@ -136,5 +139,7 @@ TASKS: Mapping[Task, TaskRule] = {
         smooths=False,
     ),
     "image-text": TaskRule("pair", _pairs, _rows, _arg_max, _rows, cut=False),
-    "generation": TaskRule("example", _given, _rows, None, _rows, smooths=False, nats=False, random=True),
+    "generation": TaskRule(
+        "example", _given, _rows, None, _rows, smooths=False, nats=False, measure="loss", random=True
+    ),
 }
