@@ -8,6 +8,15 @@
 torch.Size([1, 1, 8, 8])
 """
 
+from sevenfold.layers.diffusion.denoiser import (
+    Clip,
+    Denoiser,
+    Network,
+    ReverseProcess,
+    Variance,
+    clipped,
+    dynamically_clipped,
+)
 from sevenfold.layers.diffusion.importance import StepChooser
 from sevenfold.layers.diffusion.losses import (
     bits_per_dimension,
@@ -19,18 +28,7 @@ from sevenfold.layers.diffusion.losses import (
     step_term,
 )
 from sevenfold.layers.diffusion.process import Gaussian, Predicts, Process, spread
-from sevenfold.layers.diffusion.samplers import (
-    Clip,
-    Denoiser,
-    Network,
-    Variance,
-    clipped,
-    dynamically_clipped,
-    encode,
-    inpaint,
-    slerp,
-    walk,
-)
+from sevenfold.layers.diffusion.samplers import encode, inpaint, slerp, walk
 from sevenfold.layers.diffusion.schedules import ScheduleName, Spacing, betas, path
 
 __all__ = [
@@ -40,6 +38,7 @@ __all__ = [
     "Network",
     "Predicts",
     "Process",
+    "ReverseProcess",
     "ScheduleName",
     "Spacing",
     "StepChooser",

@@ -17,8 +17,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from sevenfold.layers.diffusion.denoiser import ReverseProcess
 from sevenfold.layers.diffusion.process import Gaussian, Process
-from sevenfold.layers.diffusion.samplers import Denoiser
 
 __all__ = ["bits_per_dimension", "bound_terms", "level_nll", "mean_square", "normal_kl", "prior_kl", "step_term"]
 
@@ -82,7 +82,7 @@ def prior_kl(process: Process, data: Tensor) -> Tensor:
 
 
 def bound_terms(
-    denoiser: Denoiser, data: Tensor, draw: Callable[[Tensor], Tensor], *, levels: int | None
+    denoiser: ReverseProcess, data: Tensor, draw: Callable[[Tensor], Tensor], *, levels: int | None
 ) -> Tensor:
     """The terms of the bound [B, T + 1] in nats a dimension: L_0 .. L_{T-1}, L_T; one draw of x_t for each.
 
@@ -98,7 +98,7 @@ def bound_terms(
 
 
 def bits_per_dimension(
-    denoiser: Denoiser, data: Tensor, draw: Callable[[Tensor], Tensor], *, levels: int | None
+    denoiser: ReverseProcess, data: Tensor, draw: Callable[[Tensor], Tensor], *, levels: int | None
 ) -> Tensor:
     """The bound in bits a dimension [B]: -log2 p(x_0) is at most this, in expectation over the draws."""
     return bound_terms(denoiser, data, draw, levels=levels).sum(dim=1) / math.log(2)

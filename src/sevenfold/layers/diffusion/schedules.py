@@ -84,15 +84,18 @@ def cosine_betas(steps: int, *, offset: float = 0.008, largest: float = 0.999) -
     return torch.tensor(values, dtype=torch.float64, device="cpu")
 
 
-def erasing_betas(steps: int) -> Tensor:
+def erasing_betas(steps: int, *, first: float = 0.001, least: float = 1e-6, left: float = 1e-5) -> Tensor:
     """1 / beta evenly from T to 2: every step erases about the same share of the data's variance.
 
-    Source: Sohl-Dickstein et al. 2015, their released model (the paper's binomial one goes on to 1).
+    As Sohl-Dickstein et al. 2015 release it: at least ``least``, at most 1 - ``left``, the first ``first`` more.
+    The paper's binomial schedule is 1 / T .. 1, which leaves none.
 
-    >>> [round(left, 3) for left in torch.cumprod(1 - erasing_betas(4), 0).tolist()]
+    >>> [round(left, 3) for left in torch.cumprod(1 - erasing_betas(4, first=0.0), 0).tolist()]
     [0.75, 0.525, 0.328, 0.164]
     """
-    return 1 / torch.linspace(steps, 2.0, steps, dtype=torch.float64, device="cpu")
+    lowest = torch.full((steps,), least, dtype=torch.float64, device="cpu")
+    lowest[0] += first
+    return lowest + (1 - lowest - left) / torch.linspace(steps, 2.0, steps, dtype=torch.float64, device="cpu")
 
 
 def path(steps: int, walked: int | None = None, *, spacing: Spacing = "even") -> list[tuple[int, int]]:
