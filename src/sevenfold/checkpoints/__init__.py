@@ -9,6 +9,7 @@
 Knows no recipe, no run store and no training loop.
 """
 
+from sevenfold.checkpoints._writing import write_file
 from sevenfold.checkpoints.folders import (
     Checkpoint,
     checkpoint_folders,
@@ -39,4 +40,5 @@ __all__ = [
     "save_checkpoint",
     "save_weights",
     "weights_path",
+    "write_file",
 ]

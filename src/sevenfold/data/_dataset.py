@@ -191,6 +191,7 @@ class Dataset:
     num_train_whole: int = 0  # items of the training split before a subset was taken
     tokenizer: TextTokenizer | None = None  # of a text: how tokens were made of it
     checker: CaptionChecker | None = None  # of captioned pictures: whether a picture shows what a caption says
+    levels: int | None = None  # of images to sample: how many values a pixel can have, 0 to 1 in equal steps
 
     def with_train(self, train: Split) -> Dataset:
         """The same data set with another training split (a subset of it)."""

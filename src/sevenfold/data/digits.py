@@ -116,6 +116,7 @@ def _enlarged(digits: Dataset, image: int) -> Dataset:
         train=shown(digits.train),
         validation=shown(digits.validation),
         test=shown(digits.test),
+        levels=_LARGEST_PIXEL + 1,
     )
 
 

@@ -17,7 +17,8 @@ import torch
 from pydantic import Field
 
 from sevenfold.data._catalogue import DATASETS, DatasetEntry
-from sevenfold.data._dataset import Dataset, ExampleSplit, Provenance
+from sevenfold.data._dataset import Dataset, ExampleSplit, Provenance, Split
+from sevenfold.data._generation import ClassConditioned, Conditioning
 from sevenfold.data._photographs import PHOTOGRAPHS_LICENCE, photographs
 from sevenfold.data._splitting import Shares
 from sevenfold.data.order import order
@@ -27,7 +28,7 @@ _ROWS, _COLUMNS = 7, 10  # blocks of a photograph: 61 x 64 pixels
 Bytes = npt.NDArray[np.uint8]
 
 
-class PatchSettings(Shares):
+class PatchSettings(Shares, Conditioning):
     """Sizes of the patches."""
 
     image: Literal[16, 32] = Field(default=16, description="pixels a side of a patch: 16 or 32")
@@ -46,7 +47,7 @@ def read_patches(settings: PatchSettings, split_seed: int, task: str) -> Dataset
         name="patches",
         task=task,
         input_shape=(settings.channels, settings.image, settings.image),
-        num_outputs=0,
+        num_outputs=len(pictures) if settings.condition == "class" else 0,
         train=parts["train"],
         validation=parts["validation"],
         test=parts["test"],
@@ -63,6 +64,7 @@ def read_patches(settings: PatchSettings, split_seed: int, task: str) -> Dataset
             ),
         ),
         num_train_whole=len(parts["train"]),
+        levels=256,
     )
 
 
@@ -86,7 +88,7 @@ def _shared_out(count: int, shares: Shares, seed: int) -> dict[str, list[int]]:
     return {name: sorted(numbers) for name, numbers in chosen.items()}
 
 
-def _split(blocks: list[tuple[Bytes, int]], settings: PatchSettings) -> ExampleSplit:
+def _split(blocks: list[tuple[Bytes, int]], settings: PatchSettings) -> Split:
     side = settings.image
     patches = [
         (block[:, row : row + side, column : column + side], label)
@@ -95,7 +97,8 @@ def _split(blocks: list[tuple[Bytes, int]], settings: PatchSettings) -> ExampleS
         for column in range(0, block.shape[2] - side + 1, settings.stride)
     ]
     images = np.stack([patch for patch, _ in patches])
-    return ExampleSplit(torch.from_numpy(images), torch.tensor([label for _, label in patches]))
+    split = ExampleSplit(torch.from_numpy(images), torch.tensor([label for _, label in patches]))
+    return ClassConditioned(split) if settings.condition == "class" else split
 
 
 DATASETS.add(

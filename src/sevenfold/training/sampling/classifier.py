@@ -1,17 +1,23 @@
 """The classifier of handwritten digits in whose features samples are compared; trained here, from fixed seeds.
 
-A ``lecun1989-small`` on the training part of ``digits`` (its accuracy on the test part is 97%), at 8, 16 or 32
-pixels, where digits are enlarged by repeating pixels. Its features are the activations of H3, 60 a channel. This is
-not the Inception network of published Fréchet distances, whose numbers cannot be compared with these.
+A ``lecun1989-small`` on the training part of ``digits``, at 8, 16 or 32 pixels, where digits are enlarged by
+repeating pixels. Its features are the activations of H3, 60 a channel. It is right about 96% to 98% of the test
+part; the exact share is `DigitsClassifier.accuracy`. This is not the Inception network of published Fréchet
+distances, whose numbers cannot be compared with these.
+
+The classifiers of 16 and 32 pixels read photographs too: they are trained on each digit as it is and in 8 versions
+of other brightness and contrast, inverted or with noise. Without that, brightness alone makes 93% of the variance of
+a photograph's features, and a noise of 0.05 on every pixel goes unnoticed.
 
 Images of another size are brought to the largest of 8, 16, 32 that they have, by averaging areas; each channel of
-an image is read on its own, as grey. A classifier takes 3 s to train and is kept in ``SEVENFOLD_HOME/classifiers``.
+an image is read on its own, as grey. A classifier takes 3 to 20 s to train and is kept in
+``SEVENFOLD_HOME/classifiers``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +40,8 @@ from sevenfold.training.workload import Workload, seeded
 __all__ = ["SIDES", "DigitsClassifier", "digits_classifier"]
 
 SIDES = (8, 16, 32)  # pixels a side of the images that a classifier reads
-_STEPS = 500
+_STEPS = {8: 500, 16: 800, 32: 800}
+_VERSIONS, _VARIED_BY = 8, 5
 _AT_ONCE = 512
 _VERSION = "1"  # another training of the classifier is another number: its numbers are not comparable
 
@@ -98,8 +105,8 @@ def digits_classifier(image: int, *, folder: Path | None = None) -> DigitsClassi
     if stored is None:
         accuracy = _trained(workload)
         if place is not None:
-            facts = {"accuracy": f"{accuracy:.6f}"}
-            checkpoints.save_weights(place, {**checkpoints.model_tensors(workload.model), **_as_tensor(accuracy)}, facts)
+            kept = checkpoints.model_tensors(workload.model)
+            checkpoints.save_weights(place, kept | {"accuracy": torch.tensor(accuracy, dtype=torch.float64)})
     else:
         accuracy = float(stored.pop("accuracy"))
         checkpoints.restore_model(workload.model, stored, source=str(place))
@@ -114,31 +121,34 @@ def _recipe(side: int) -> Recipe:
         model=ModelChoice(name="lecun1989-small", settings={"image": side}),
         data=DataChoice(name="digits"),
         optimizer=Optimizer(lr=2e-3),
-        steps=_STEPS,
-        evaluate_every=_STEPS,
+        steps=_STEPS[side],
+        evaluate_every=_STEPS[side],
         device="cpu",
     )
 
 
 def _workload(recipe: Recipe, side: int) -> Workload:
-    digits = load(recipe.data, task=recipe.task)
-    dataset = replace(
-        digits,
-        input_shape=(1, side, side),
-        train=_enlarged(digits.train, side),
-        validation=_enlarged(digits.validation, side),
-        test=_enlarged(digits.test, side),
-    )
+    dataset = load(DataChoice(name="digits", settings={"image": side}), task="generation")
+    if side > SIDES[0]:
+        dataset = dataset.with_train(_varied(dataset.train))
     entry = MODELS[recipe.model.name]
     model = seeded(recipe.seed, lambda: entry.build(recipe.model.settings))
     loss = loss_function(recipe.task, recipe.objective)
     return Workload(recipe, entry, recipe.model.settings, model, dataset, loss, torch.device("cpu"))
 
 
-def _enlarged(split: Split, side: int) -> ExampleSplit:
+def _varied(split: Split) -> ExampleSplit:
+    """Each image as it is and in versions a + b x + noise that stay in 0..1, b between 0.15 and 0.9 or negative."""
     (images,) = parts_of(split.inputs)
-    times = side // images.shape[-1]
-    return ExampleSplit(images.repeat_interleave(times, 2).repeat_interleave(times, 3), split.targets)
+    draw = torch.Generator().manual_seed(_VARIED_BY)
+    versions = [images]
+    for _ in range(_VERSIONS):
+        offset, contrast, sign, noisy = torch.rand(4, len(images), 1, 1, 1, generator=draw)
+        b = (0.15 + 0.75 * contrast) * torch.where(sign < 0.5, -1.0, 1.0)
+        lowest, highest = (-b).clamp(min=0), 1 - b.clamp(min=0)
+        noise = 0.1 * noisy * b.abs() * torch.randn(images.shape, generator=draw)
+        versions.append((lowest + offset * (highest - lowest) + b * images + noise).clamp(0, 1))
+    return ExampleSplit(torch.cat(versions), split.targets.repeat(len(versions)))
 
 
 class _Unlogged:
@@ -154,10 +164,6 @@ def _trained(workload: Workload) -> float:
         accuracy = loop.score("test").accuracy
     assert accuracy is not None
     return accuracy
-
-
-def _as_tensor(accuracy: float) -> dict[str, Tensor]:
-    return {"accuracy": torch.tensor(accuracy, dtype=torch.float64)}
 
 
 def _stored(place: Path) -> dict[str, Tensor] | None:
