@@ -65,7 +65,10 @@ class _Lines:
         if monotonic() - self._last < _LINE_S:
             return
         self._last = monotonic()
-        tell(f"step {progress.step}/{progress.steps}, {_losses(progress)}, {_time_left(progress)} left")
+        if progress.samples:
+            tell(f"sample {progress.sampled:.0f}/{progress.samples}")
+        else:
+            tell(f"step {progress.step}/{progress.steps}, {_losses(progress)}, {_time_left(progress)} left")
 
 
 class _Bar:
@@ -76,15 +79,16 @@ class _Bar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         self._bar = Progress(
-            TextColumn("training"),
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[losses]}"),
-            TextColumn("{task.fields[left]} left"),
+            TextColumn("{task.fields[left]}"),
             console=Console(stderr=True),
             transient=True,
         )
         self._task: Any = None
+        self._samples: Any = None
         self._last = 0.0
 
     def __enter__(self) -> _Bar:
@@ -96,15 +100,23 @@ class _Bar:
 
     def __call__(self, progress: Progress) -> None:
         now = monotonic()
-        if now - self._last < _REFRESH_S and progress.step < progress.steps:
+        if now - self._last < _REFRESH_S and (progress.samples or progress.step < progress.steps):
             return
         self._last = now
-        shown: dict[str, Any] = {"losses": _losses(progress), "left": _time_left(progress)}
+        if progress.samples:
+            self._show_samples(progress)
+            return
+        shown: dict[str, Any] = {"losses": _losses(progress), "left": f"{_time_left(progress)} left"}
         if self._task is None:
             if progress.resumed_from:
                 self._bar.console.print(_going_on(progress))
             self._task = self._bar.add_task("training", total=progress.steps, **shown)
         self._bar.update(self._task, completed=progress.step, **shown)
+
+    def _show_samples(self, progress: Progress) -> None:
+        if self._samples is None:
+            self._samples = self._bar.add_task("sampling", total=progress.samples, losses="", left="")
+        self._bar.update(self._samples, completed=progress.sampled)
 
 
 def _going_on(progress: Progress) -> str:

@@ -3,6 +3,7 @@
 workload    recipe -> model, data set, loss, device
 batches     which examples a step sees        schedules   the learning rate of a step
 steps       one optimizer step                loop        steps, validation passes, checkpoints when due
+sampling/   samples of a finished run: figures, baselines, sheets
 running     a recipe's run, from opening or resuming it to its summary in the run store
 power       joules                            conditions  threads, random numbers, signals
 """

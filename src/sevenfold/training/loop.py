@@ -146,7 +146,7 @@ class Loop:
             self._validate()
         self._save_if_due()
         if self._on_step is not None:
-            self._on_step(self._progress())
+            self._on_step(self.progress())
 
     def _batch(self, step: int) -> tuple[Inputs, Tensor]:
         inputs, targets = self.workload.dataset.train.batch(self._order.indices(step))
@@ -258,7 +258,8 @@ class Loop:
             tally.energy_j += joules - self._meter_j
             self._meter_j, self._meter_read_at = joules, at
 
-    def _progress(self) -> Progress:
+    def progress(self) -> Progress:
+        """How the run stands."""
         return Progress(
             run_id=self._run_id,
             step=self.tally.step,

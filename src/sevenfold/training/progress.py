@@ -16,6 +16,8 @@ class Progress:
     validation_loss: float | None  # of the latest pass
     train_seconds: float  # of all training steps so far, earlier processes included
     resumed_from: int  # the step at which this process took over; 0 for a run from its start
+    sampled: float = 0.0  # after the last step of a run that learns to sample: samples drawn so far
+    samples: int = 0  # of how many
 
     @property
     def seconds_left(self) -> float | None:

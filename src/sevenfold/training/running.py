@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from sevenfold import checkpoints
 from sevenfold.checkpoints import Checkpoint
 from sevenfold.errors import CheckpointError
+from sevenfold.layers import Generative
 from sevenfold.runs.home import data_home
 from sevenfold.runs.recipe import Recipe
 from sevenfold.runs.store import RunRecord, RunStore, RunWriter
@@ -30,6 +32,8 @@ from sevenfold.training.loop import Loop, Tally
 from sevenfold.training.metering import meter_for
 from sevenfold.training.power import PowerMeter
 from sevenfold.training.progress import Progress
+from sevenfold.training.sampling.drawing import OnSample
+from sevenfold.training.sampling.finishing import finish_generation
 from sevenfold.training.summary import summarize
 from sevenfold.training.workload import Workload, build_workload, check_recipe, resolve_device
 
@@ -126,7 +130,14 @@ class _Run:
         self._restore(loop, checkpoint)
         writer.truncate_after(loop.tally.step)
         loop.run()
-        return self._finish(loop, writer)
+
+        def on_sample(done: float, of: int) -> None:
+            if interrupted():
+                raise KeyboardInterrupt
+            if on_step is not None:
+                on_step(replace(loop.progress(), sampled=done, samples=of))
+
+        return self._finish(loop, writer, on_sample)
 
     def _newest(self) -> Checkpoint | None:
         def damaged(error: CheckpointError) -> None:
@@ -164,19 +175,31 @@ class _Run:
             ),
         )
 
-    def _finish(self, loop: Loop, writer: RunWriter) -> RunRecord:
+    def _finish(self, loop: Loop, writer: RunWriter, on_sample: OnSample) -> RunRecord:
         test, train = loop.score("test"), loop.score("train")
         writer.flush()
         if self.keep_weights:
             facts = {"run_id": self.id, "recipe_digest": self._digest(), "step": str(loop.tally.step)}
             checkpoints.save_weights(self.folder, checkpoints.model_tensors(loop.workload.model), facts)
+        sampled = self._sample(loop, writer, on_sample)
         loop.state()
         losses = self._losses(loop.tally.step)
-        writer.finish(summarize(loop.workload, loop.tally, losses, test=test, train=train))
+        writer.finish(summarize(loop.workload, loop.tally, losses, test=test, train=train) | sampled)
         checkpoints.remove_checkpoints(self.checkpoints)
         if not self.keep_weights and self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
         return self.store.require(self.id)
+
+    def _sample(self, loop: Loop, writer: RunWriter, on_sample: OnSample) -> dict[str, float | str | None]:
+        """Figures and sheets of a model that learns to sample; none of a probe, whose weights are not kept."""
+        if not self.keep_weights or not isinstance(loop.workload.model, Generative):
+            return {}
+        self._save(loop, writer)  # drawing may take long, and nothing is trained twice
+        classifiers = self.folder.parent.parent / "classifiers"
+        figures = finish_generation(
+            loop.workload, self.folder, classifiers=classifiers, run_id=self.id, on_sample=on_sample
+        )
+        return {**figures}
 
     def _losses(self, step: int) -> np.ndarray:
         """The training losses that the store has of the steps up to this one."""

@@ -6,8 +6,8 @@ part; the exact share is `DigitsClassifier.accuracy`. This is not the Inception 
 distances, whose numbers cannot be compared with these.
 
 The classifiers of 16 and 32 pixels read photographs too: they are trained on each digit as it is and in 8 versions
-of other brightness and contrast, inverted or with noise. Without that, brightness alone makes 93% of the variance of
-a photograph's features, and a noise of 0.05 on every pixel goes unnoticed.
+of other brightness and contrast, inverted or with noise. Without that, brightness alone makes 93% of the variance
+of a photograph's features, and a noise of 0.05 on every pixel goes unnoticed.
 
 Images of another size are brought to the largest of 8, 16, 32 that they have, by averaging areas; each channel of
 an image is read on its own, as grey. A classifier takes 3 to 20 s to train and is kept in

@@ -57,7 +57,7 @@ def sheet(images: Tensor, *, columns: int | None = None) -> Bytes:
 
 
 def png(picture: Bytes | Tensor, facts: Mapping[str, str] = {}) -> bytes:
-    """A picture [H, W, 3] of bytes, or one image [C, H, W] in 0..1, as the bytes of a PNG with ``facts`` in its text."""
+    """A picture [H, W, 3] of bytes, or one image [C, H, W] in 0..1, as a PNG's bytes with ``facts`` in its text."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
