@@ -28,7 +28,7 @@ def test_frechet_equals_the_formula_with_scipys_matrix_root(seed):
 
 
 def test_frechet_in_closed_form():
-    """Equal shapes: the squared shift. In one dimension (m1 - m2)^2 + (s1 - s2)^2. Without spread |shift|^2 + tr S."""
+    """Equal shapes: the squared shift. One dimension: (m1 - m2)^2 + (s1 - s2)^2. No spread: |shift|^2 + tr S."""
     first, _ = sets()
     assert frechet_distance(first, first) == pytest.approx(0, abs=1e-9)
     assert frechet_distance(first, first + 2.0) == pytest.approx(4 * 12, rel=1e-10)

@@ -70,7 +70,7 @@ class DigitsClassifier:
         features: list[Tensor] = []
         handle = self.head.register_forward_pre_hook(lambda module, inputs: features.append(inputs[0]))
         try:
-            logits = torch.cat([self.network(part) for part in grey.split(_AT_ONCE)])
+            logits = torch.cat([self.network(part) for part in torch.split(grey, _AT_ONCE)])
         finally:
             handle.remove()
         joined = torch.cat(features).reshape(images.shape[0], -1)

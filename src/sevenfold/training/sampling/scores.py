@@ -4,8 +4,9 @@ N is the number of test images, 512 at most; as many samples are drawn, for the 
 
     sample_frechet    samples against the test images, in features of the digits classifier (`classifier`)
     real_frechet      as many training images against the same test images: what perfect samples would get
+    pixel_frechet     images whose pixels are drawn one by one from training images, of the asked class where asked
     mean_frechet      the mean training image, N times
-    sample_precision, sample_recall, real_precision, real_recall       of the same sets
+    sample_precision, sample_recall; real_..., pixel_...    of the same sets
     sample_copies     share of samples that a training image is nearer to than to 99 of 100 test images
     sample_class_accuracy       share of samples that the classifier takes for the asked digit
     real_class_accuracy         the same of the test images; `classifier_accuracy` of the held-out digits
@@ -28,7 +29,7 @@ from torch import Tensor
 from sevenfold.data import Dataset, Split, moved, parts_of
 from sevenfold.layers import Generative, Likelihood
 from sevenfold.training.evaluating import evenly_spaced
-from sevenfold.training.sampling.baselines import pixel_bits
+from sevenfold.training.sampling.baselines import independent_pixels, pixel_bits
 from sevenfold.training.sampling.classifier import DigitsClassifier, digits_classifier
 from sevenfold.training.sampling.distances import NEIGHBOURS, frechet_distance, precision_and_recall
 from sevenfold.training.sampling.drawing import OnSample, draw
@@ -70,10 +71,13 @@ def score_samples(
     )
     summary: dict[str, float | None] = {"num_samples": len(chosen), "sample_seconds": perf_counter() - began}
     classifier = digits_classifier(min(dataset.input_shape[1:3]), folder=classifiers)
-    mean = _images_of(dataset.train, np.arange(len(dataset.train)))[0].mean(0, keepdim=True)
-    summary |= _distances(classifier, real, {"sample": samples, "real": train, "mean": mean.expand_as(real)})
+    every, told = _images_of(dataset.train, np.arange(len(dataset.train)))
+    by_class = told is not None and told.dim() == 1
+    pixels = independent_pixels(every, len(chosen), *((told, conditions) if by_class else (None, None)))
+    mean = every.mean(0, keepdim=True).expand_as(real)
+    summary |= _distances(classifier, real, {"sample": samples, "real": train, "pixel": pixels, "mean": mean})
     summary["classifier_accuracy"] = classifier.accuracy
-    summary["sample_copies"] = _copies(samples, real, _images_of(dataset.train, np.arange(len(dataset.train)))[0])
+    summary["sample_copies"] = _copies(samples, real, every)
     if model.condition == "class":
         summary |= _class_accuracy(classifier, dataset, samples, real, conditions)
     if dataset.checker is not None and model.condition == "tokens":
