@@ -67,7 +67,7 @@ def test_the_command_prints_a_table_and_json(capsys: pytest.CaptureFixture[str])
     status, out, _ = run(capsys, "cost", "gpt2-nano", "--on", "h100,a100", "--json")
     data = json.loads(out)
     assert status == 0
-    assert data["schema_version"] == "1.0"
+    assert data["schema_version"] == "1.1"
     assert [row["chip"] for row in data["rows"]] == ["h100", "a100"]
     assert {"latency_s", "items_per_s", "energy_j", "energy_method", "utilization", "bound_by"} <= set(
         data["rows"][0]

@@ -16,7 +16,7 @@ SURFACE = {
     "chips list": ["--json"],
     "chips show": ["--json", "NAME"],
     "cost": [
-        "--batch", "--causal", "--depth", "--dtype", "--image", "--json", "--on", "--optimizer",
+        "--batch", "--causal", "--depth", "--dtype", "--image", "--json", "--measure-zeros", "--on", "--optimizer",
         "--pictures", "--seq", "--set", "--threads", "--train", "MODEL",
     ],
     "count": [

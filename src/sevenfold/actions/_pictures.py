@@ -3,16 +3,14 @@ work."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sevenfold.actions._spatial import MappedModel
     from sevenfold.hardware import Chip
     from sevenfold.hardware.roofline import Cost
-    from sevenfold.hardware.spatial.architecture import SpatialChip
     from sevenfold.hardware.spatial.pictures import Dot
-    from sevenfold.ops.graph import OperatorGraph, Phase
 
 
 def draw_chip_roofline(cost: Cost, chip: Chip, dtype: str, folder: Path) -> Path:
@@ -24,31 +22,23 @@ def draw_chip_roofline(cost: Cost, chip: Chip, dtype: str, folder: Path) -> Path
     return draw_roofline(_dots(cost), chip.peak(dtype).value, chip.bandwidth.value, title, path)
 
 
-def draw_spatial(
-    cost: Cost, graph: OperatorGraph, chip: SpatialChip, phases: Sequence[Phase], folder: Path
-) -> list[Path]:
+def draw_spatial(cost: Cost, mapped: MappedModel, folder: Path) -> list[Path]:
     """Roofline, energy by level, and the array on the layer that takes longest (a GIF)."""
-    from sevenfold.hardware.spatial.mapper.networks import as_product, map_network
     from sevenfold.hardware.spatial.pictures import draw_array, draw_energy, draw_roofline
-    from sevenfold.hardware.spatial.workload import workload_of
 
-    layers = [part.layer for part in workload_of(graph, phases).works]
-    network = map_network(layers, chip)
+    chip, title = mapped.chip, f"{mapped.graph.name} on {mapped.chip.name}"
     drawn = []
     dram = chip.memories[0]
     words = dram.words_per_cycle or dram.read_words_per_cycle
     if words is not None:
         bandwidth = words * chip.clock_hz * chip.word_bits / 8
-        title = f"{graph.name} on {chip.name}"
         path = folder / f"roofline-{chip.name}.png"
         drawn.append(draw_roofline(_dots(cost), 2 * chip.peak_macs_per_s, bandwidth, title, path))
-    costs = [found.cost for found in network.layers]
+    costs = [part.cost for part in mapped.layers]
     path = folder / f"energy-{chip.name}.png"
-    drawn.append(draw_energy(costs, f"{graph.name} on {chip.name}", path, unit=chip.energy_unit))
-    longest = max(range(len(layers)), key=lambda n: costs[n].seconds)
-    layer = as_product(layers[longest]) if layers[longest].name in network.unrolled else layers[longest]
-    nest = network.layers[longest].mapping.on(layer, chip)
-    drawn.append(draw_array(nest, folder / f"array-{chip.name}.gif"))
+    drawn.append(draw_energy(costs, title, path, unit=chip.energy_unit))
+    longest = max(mapped.layers, key=lambda part: part.cost.seconds * part.times)
+    drawn.append(draw_array(longest.mapping.on(longest.layer, chip), folder / f"array-{chip.name}.gif"))
     return drawn
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sevenfold.actions._subject import MeasuredValues
     from sevenfold.hardware.roofline import Cost, CostRow
+    from sevenfold.hardware.spatial.activations import Activations
     from sevenfold.hardware.spatial.architecture import SpatialChip
-    from sevenfold.hardware.spatial.workload import Workload
+    from sevenfold.hardware.spatial.cost import MappingCost
+    from sevenfold.hardware.spatial.layer import Layer
+    from sevenfold.hardware.spatial.mapping import Mapping
     from sevenfold.ops.graph import Operator, OperatorGraph, Phase
 
 
@@ -32,26 +37,74 @@ def find_spatial(name: str) -> SpatialChip | None:
     return with_energies(chip, table).model_copy(update={"name": f"{chip.name}@{table}"}) if table else chip
 
 
-def spatial_cost(graph: OperatorGraph, chip: SpatialChip, phases: Sequence[Phase]) -> Cost:
-    """Seconds, joules, bytes by level and what binds, of phases of a graph on a spatial chip.
+@dataclass(frozen=True)
+class MappedLayer:
+    """A layer with its mapping, its cost with what is known of its values, and the operator that it is of."""
 
-    Layers are mapped for least energy under the chip's dataflow. What the chip does not run is costed as the
-    traffic of its operands with DRAM, and the notes say so.
-    """
-    from sevenfold.hardware.roofline import Cost
-    from sevenfold.hardware.spatial.mapper.networks import map_network
+    operator: Operator
+    layer: Layer  # as mapped: a matrix product where the dataflow cannot lay the convolution out
+    mapping: Mapping
+    verdict: str
+    cost: MappingCost
+    times: int
+    values: Activations | None
+
+
+@dataclass(frozen=True)
+class MappedModel:
+    """Phases of a graph on a spatial chip: layers on its array, the rest with its host."""
+
+    chip: SpatialChip
+    graph: OperatorGraph
+    layers: tuple[MappedLayer, ...]
+    host: tuple[Operator, ...]  # that cost traffic
+    applied: tuple[Operator, ...]  # done on the way to DRAM
+    notes: tuple[str, ...]
+
+
+def map_model(
+    graph: OperatorGraph, chip: SpatialChip, phases: Sequence[Phase], values: MeasuredValues | None = None
+) -> MappedModel:
+    """Every layer with its mapping of least energy under the chip's dataflow, coded and gated where measured."""
+    from sevenfold.hardware.spatial.activations import heeds_values, with_activations
+    from sevenfold.hardware.spatial.mapper.networks import as_product, map_network
     from sevenfold.hardware.spatial.workload import workload_of
 
     work = workload_of(graph, phases)
     network = map_network([part.layer for part in work.works], chip)
+    heeds = heeds_values(chip)
+    layers = []
+    for part, found in zip(work.works, network.layers, strict=True):
+        layer = as_product(part.layer) if part.layer.name in network.unrolled else part.layer
+        op, cost = part.operator, found.cost
+        known = values.by_operator.get((op.path, op.kind)) if values is not None and op.phase == "forward" else None
+        if known is not None and heeds:
+            cost = with_activations(cost, layer, chip, known)
+        layers.append(MappedLayer(op, layer, found.mapping, found.verdict, cost, part.times, known))
+    applied = tuple(op for op in work.host if _applies(chip, op))
+    host = tuple(op for op in work.host if not _applies(chip, op))
+    notes = _notes(chip, host, network.unrolled, work.notes)
+    if heeds:
+        notes = (*notes, _note_of_values(chip, layers, values))
+    return MappedModel(chip, graph, tuple(layers), host, applied, notes)
+
+
+def spatial_cost(mapped: MappedModel) -> Cost:
+    """Seconds, joules, bytes by level and what binds, of a mapped model.
+
+    What the chip does not run is costed as the traffic of its operands with DRAM, and the notes say so.
+    """
+    from sevenfold.hardware.roofline import Cost
+
+    chip = mapped.chip
     rows: list[CostRow] = []
     by_level: dict[str, float] = {}
     word_bytes = chip.word_bits / 8
-    for part, found in zip(work.works, network.layers, strict=True):
-        for level in found.cost.levels:
+    for part in mapped.layers:
+        for level in part.cost.levels:
             by_level[level.level] = by_level.get(level.level, 0.0) + level.accesses * word_bytes * part.times
-        rows.append(_layer_row(part.operator, chip, found.cost, part.times))
-    for op in work.host:
+        rows.append(_layer_row(part.operator, chip, part.cost, part.times))
+    for op in mapped.host:
         rows.append(_host_row(op, chip))
         dram = chip.levels[0].name
         by_level[dram] = by_level.get(dram, 0.0) + rows[-1].bytes
@@ -75,15 +128,47 @@ def spatial_cost(graph: OperatorGraph, chip: SpatialChip, phases: Sequence[Phase
         seconds_by_bound=by_bound,
         rows=tuple(rows),
         method="mapped",
-        notes=_notes(chip, work, network.unrolled),
+        notes=mapped.notes,
     )
 
 
-def _layer_row(op: Operator, chip: SpatialChip, cost: object, times: int) -> CostRow:
-    from sevenfold.hardware.roofline import CostRow
-    from sevenfold.hardware.spatial.cost import MappingCost
+def values_state(mapped: MappedModel) -> str:
+    """How the values of feature maps enter: ``measured``, ``no zeros assumed``, or ``no part`` on this chip."""
+    from sevenfold.hardware.spatial.activations import heeds_values
 
-    assert isinstance(cost, MappingCost)
+    if not heeds_values(mapped.chip):
+        return "no part"
+    return "measured" if any(part.values is not None for part in mapped.layers) else "no zeros assumed"
+
+
+def _applies(chip: SpatialChip, op: Operator) -> bool:
+    return op.phase == "forward" and op.name.removeprefix("aten.").removesuffix("_") in chip.applies
+
+
+def _note_of_values(chip: SpatialChip, layers: Sequence[MappedLayer], values: MeasuredValues | None) -> str:
+    does = [text for text, holds in (
+        ("codes feature maps", chip.run_length_coding), ("gates zeros", chip.gated_mac_share > 0),
+    ) if holds]  # fmt: skip
+    able = f"{chip.name} {' and '.join(does)}"
+    if values is None:
+        return f"{able}: no zeros are assumed, nothing is coded or gated (a RUN_ID's are measured)"
+    known = [part for part in layers if part.values is not None]
+    if not known:
+        return f"{able}: none of the {len(layers)} layers could be measured, no zeros are assumed"
+    macs = sum(part.cost.macs * part.times for part in known)
+    gated = sum(part.cost.macs * part.times * part.values.gated for part in known if part.values) / macs
+    rest = len(layers) - len(known)
+    without = f"; {rest} layers (attention, gradients) are taken without zeros" if rest else ""
+    return (
+        f"{able}: measured on {values.source}: {gated:.1%} of the multiply-accumulates of {len(known)} layers "
+        "read a zero (padding included); mappings are those of least energy without zeros; the host's traffic is "
+        f"not coded{without}"
+    )
+
+
+def _layer_row(op: Operator, chip: SpatialChip, cost: MappingCost, times: int) -> CostRow:
+    from sevenfold.hardware.roofline import CostRow
+
     return CostRow(
         name=op.name,
         path=op.path,
@@ -139,9 +224,11 @@ def _method(chip: SpatialChip) -> str:
     return f"modelled: accesses of every level at the chip's energies ({chip.energy_source}){static}"
 
 
-def _notes(chip: SpatialChip, work: Workload, unrolled: tuple[str, ...]) -> tuple[str, ...]:
+def _notes(
+    chip: SpatialChip, host: Sequence[Operator], unrolled: tuple[str, ...], others: tuple[str, ...]
+) -> tuple[str, ...]:
     notes = [f"{chip.name}: {note}" for note in chip.notes]
-    kinds = sorted({op.kind for op in work.host})
+    kinds = sorted({op.kind for op in host})
     if kinds:
         notes.append(
             f"{chip.name} does not run {', '.join(kinds)}: costed as a host's traffic with DRAM, no arithmetic"
@@ -150,4 +237,4 @@ def _notes(chip: SpatialChip, work: Workload, unrolled: tuple[str, ...]) -> tupl
         notes.append(
             f"{chip.name} cannot lay out {len(unrolled)} convolutions; they are matrix products with unrolled taps"
         )
-    return (*notes, *work.notes)
+    return (*notes, *others)

@@ -12,12 +12,14 @@ from sevenfold.errors import UsageError
 if TYPE_CHECKING:
     from torch import nn
 
+    from sevenfold.actions._subject import ModelMetrics
+    from sevenfold.actions.zeros import ZerosResult
     from sevenfold.hardware import Chip
     from sevenfold.hardware.roofline import Cost
     from sevenfold.hardware.spatial.architecture import SpatialChip
     from sevenfold.ops.graph import OperatorGraph, Phase
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 _TRACED_AS = {"tf32": "float32", "fp8": "bfloat16", "int8": "bfloat16"}
 
 
@@ -52,6 +54,11 @@ class ChipCost:
     seconds_by_phase: dict[str, float]
     bytes_by_level: dict[str, float]
     j_per_mac: float | None
+    power_w: float | None  # energy over latency
+    price_usd_per_hour: float | None
+    usd_per_million_items: float | None
+    # how zeros of feature maps enter: "measured", "no zeros assumed", or "no part" where the chip heeds none
+    values: str
     groups: tuple[Share, ...]
     notes: tuple[str, ...]
 
@@ -63,7 +70,9 @@ class CostResult:
     model: str
     inputs: tuple[str, ...]
     phases: tuple[str, ...]
+    metrics: ModelMetrics
     rows: tuple[ChipCost, ...]
+    layer_values: ZerosResult | None = None  # what was measured of every layer's feature maps
     pictures: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -86,6 +95,7 @@ def cost(
     threads: int = 0,
     depth: int = 1,
     settings: Mapping[str, Any] | None = None,
+    measure_zeros: bool | None = None,
     pictures: str | Path | None = None,
 ) -> CostResult:
     """Latency, throughput, energy, utilization and what binds, of one forward pass (``train``: of a training step).
@@ -93,14 +103,18 @@ def cost(
     >>> cost("gpt2", on=["h100"], seq=1024).rows[0].bound_by
     'compute'
 
-    ``dtype`` is float32 where the chip has a peak for it, else bfloat16. A chip's roofline is the least time that
-    it allows; a calibrated chip (``this-machine``) has a second row with the time predicted from its benchmarks,
-    with ``threads`` threads (0: all cores). On a spatial chip (``eyeriss``, or a JSON file of one) every layer gets
-    its mapping of least energy. ``pictures`` is a folder for a roofline of every chip and, of spatial chips, energy
-    by level and the array at work. Raises UsageError for unknown chips, models and dtypes.
+    ``model`` is a preset, ``file.py:function``, a torch module, or the id of a finished run: then with its trained
+    weights, its accuracy, and inputs from its own data. ``dtype`` is float32 where the chip has a peak for it, else
+    bfloat16. A chip's roofline is the least time that it allows; a calibrated chip (``this-machine``) has a second
+    row with the time predicted from its benchmarks, with ``threads`` threads (0: all cores). On a spatial chip
+    (``eyeriss``, or a JSON file of one) every layer gets its mapping of least energy. A chip that codes feature
+    maps or gates zeros needs their values: of a run they are measured, of others with ``measure_zeros=True`` and
+    real inputs; otherwise no zeros are assumed. ``pictures`` is a folder for a roofline of every chip and, of
+    spatial chips, energy by level and the array at work. Raises UsageError for unknown chips, models and dtypes.
     """
     from sevenfold.actions._pictures import draw_chip_roofline, draw_spatial
-    from sevenfold.actions._spatial import spatial_cost
+    from sevenfold.actions._spatial import map_model, spatial_cost, values_state
+    from sevenfold.actions._subject import subject_of
     from sevenfold.hardware import Chip, dtype_name
     from sevenfold.hardware.roofline import roofline
 
@@ -109,34 +123,41 @@ def cost(
     chosen = [_find(name.strip()) for name in on]
     wanted = None if dtype is None else dtype_name(dtype)
     phases: tuple[Phase, ...] = ("forward", "backward", "optimizer") if train else ("forward",)
-    graphs: dict[str, OperatorGraph] = {}
-
-    def traced(kind: str) -> OperatorGraph:
-        if kind not in graphs:
-            graphs[kind] = _graph(model, inputs, batch, seq, image, train, causal, kind, optimizer, settings)
-        return graphs[kind]
-
+    options = {"batch": batch, "seq": seq, "image": image, "causal": causal, "settings": settings}
+    subject = subject_of(model, inputs, options, train, optimizer)
+    spatial = [chip for chip in chosen if not isinstance(chip, Chip)]
+    values = subject.values(measure_zeros) if spatial or measure_zeros else None
     rows: list[ChipCost] = []
     written: list[Path] = []
     for chip in chosen:
         if isinstance(chip, Chip):
             own = wanted or _default_dtype(chip)
             chip.peak(own)
-            graph = traced(_TRACED_AS.get(own, own))
+            graph = subject.graph(_TRACED_AS.get(own, own))
             bound = roofline(graph, chip, phases=phases, dtype=own if own in _TRACED_AS else None)
-            rows.append(_row(bound, own, graph, depth))
+            rows.append(_row(bound, chip, own, graph, depth))
             if pictures is not None:
                 written.append(draw_chip_roofline(bound, chip, own, Path(pictures)))
             if chip.calibration is not None:
-                rows.append(_predicted(graph, chip, phases, own, threads, optimizer, depth))
+                predicted = _predicted(graph, chip, phases, threads, optimizer)
+                rows.append(_row(predicted, chip, own, graph, depth))
         else:  # a spatial chip computes in its own words, whatever dtype is asked of the others
-            graph = traced("float32")
-            mapped = spatial_cost(graph, chip, phases)
-            rows.append(_row(mapped, f"int{chip.word_bits}", graph, depth))
+            graph = subject.graph("float32")
+            mapped = map_model(graph, chip, phases, values)
+            found = spatial_cost(mapped)
+            rows.append(_row(found, None, f"int{chip.word_bits}", graph, depth, values_state(mapped)))
             if pictures is not None:
-                written += draw_spatial(mapped, graph, chip, phases, Path(pictures))
-    any_graph = next(iter(graphs.values()))
-    return CostResult(any_graph.name, any_graph.inputs, phases, tuple(rows), tuple(str(path) for path in written))
+                written += draw_spatial(found, mapped, Path(pictures))
+    any_graph = next(iter(subject.graphs.values()))
+    return CostResult(
+        model=any_graph.name,
+        inputs=any_graph.inputs,
+        phases=phases,
+        metrics=subject.metrics(),
+        rows=tuple(rows),
+        layer_values=None if values is None else values.zeros,
+        pictures=tuple(str(path) for path in written),
+    )
 
 
 def _find(name: str) -> Chip | SpatialChip:
@@ -161,50 +182,19 @@ def _default_dtype(chip: Chip) -> str:
     return next((name for name in ("float32", "bfloat16") if name in known), next(iter(known)))
 
 
-def _graph(
-    model: str | nn.Module,
-    inputs: tuple[Any, ...] | None,
-    batch: int,
-    seq: int | None,
-    image: int | None,
-    train: bool,
-    causal: bool,
-    dtype: str,
-    optimizer: str,
-    settings: Mapping[str, Any] | None,
-) -> OperatorGraph:
-    from sevenfold.actions.count import count
-
-    return count(
-        model,
-        inputs,
-        batch=batch,
-        seq=seq,
-        image=image,
-        causal=causal,
-        dtype=dtype,
-        backward=train,
-        optimizer=optimizer if train else None,
-        settings=settings,
-    ).graph
-
-
-def _predicted(
-    graph: OperatorGraph,
-    chip: Chip,
-    phases: tuple[Phase, ...],
-    dtype: str,
-    threads: int,
-    optimizer: str,
-    depth: int,
-) -> ChipCost:
+def _predicted(graph: OperatorGraph, chip: Chip, phases: tuple[Phase, ...], threads: int, optimizer: str) -> Cost:
     from sevenfold.hardware.prediction import predict_step
 
-    return _row(predict_step(graph, chip, phases, threads=threads, optimizer=optimizer), dtype, graph, depth)
+    return predict_step(graph, chip, phases, threads=threads, optimizer=optimizer)
 
 
-def _row(cost: Cost, dtype: str, graph: OperatorGraph, depth: int) -> ChipCost:
-    number, item = _items(graph)
+def _row(
+    cost: Cost, chip: Chip | None, dtype: str, graph: OperatorGraph, depth: int, values: str = "no part"
+) -> ChipCost:
+    from sevenfold.actions._subject import items_of
+
+    number, item = items_of(graph)
+    price, price_note = (None, ()) if chip is None else _price(chip)
     return ChipCost(
         chip=cost.chip,
         dtype=dtype,
@@ -220,18 +210,25 @@ def _row(cost: Cost, dtype: str, graph: OperatorGraph, depth: int) -> ChipCost:
         seconds_by_phase=cost.seconds_by_phase,
         bytes_by_level=cost.bytes_by_level,
         j_per_mac=2 * cost.joules / cost.flops if cost.joules is not None and cost.flops else None,
+        power_w=cost.joules / cost.seconds if cost.joules is not None and cost.seconds else None,
+        price_usd_per_hour=price,
+        usd_per_million_items=None if price is None else price / 3600 * cost.seconds / number * 1e6,
+        values=values,
         groups=_groups(cost, depth),
-        notes=(*cost.notes, *graph.notes),
+        notes=(*cost.notes, *price_note, *graph.notes),
     )
 
 
-def _items(graph: OperatorGraph) -> tuple[float, str]:
-    """Examples of the batch, or tokens where the first input is a batch of token sequences."""
-    kind, _, shape = graph.inputs[0].partition("[")
-    sizes = [int(size) for size in shape.rstrip("]").split(",") if size.strip()]
-    if kind.startswith("int") and len(sizes) == 2:
-        return float(sizes[0] * sizes[1]), "token"
-    return float(sizes[0]) if sizes else 1.0, "example"
+def _price(chip: Chip) -> tuple[float | None, tuple[str, ...]]:
+    """USD an hour of the chip's own figure, else of the dated table; and where it is from."""
+    from sevenfold.planning.prices import CHIP_HOURS
+
+    own, listed = chip.price_usd_per_hour, CHIP_HOURS.get(chip.name)
+    if own is not None:
+        return float(own.value), (f"price of {chip.name}: {own.source}",)
+    if listed is not None:
+        return listed.usd, (f"price of {chip.name}: rented in {listed.date}, {listed.source}",)
+    return None, ()
 
 
 def _groups(cost: Cost, depth: int) -> tuple[Share, ...]:

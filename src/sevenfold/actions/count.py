@@ -176,6 +176,12 @@ def module_of(reference: str) -> tuple[nn.Module, Any]:
     return _named(reference, 1, None, None, {}, "meta")
 
 
+def real_call(reference: str, settings: dict[str, Any]) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
+    """Module with its weights, positional and keyword inputs, as ``file.py:function`` returns them."""
+    module, given = _named(reference, 1, None, None, settings, "cpu")
+    return module, *_call_of(given, reference)
+
+
 def _call(reference: str, settings: dict[str, Any], device: Literal["meta", "cpu"]) -> Any:
     """What the function returns; on the meta device if it can live there, so that its weights cost nothing."""
     import torch

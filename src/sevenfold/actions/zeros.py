@@ -1,7 +1,12 @@
-"""The share of zeros in what a model's layers really read, and what run-length coding makes of it."""
+"""The share of zeros in what a model's layers really read and write, and what run-length coding makes of it.
+
+Convolutions and matrix products are watched as torch executes them, whether they are modules or function calls. A
+rectifier that directly follows a layer belongs to the layer's output, as on chips that apply it on the way to DRAM.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +16,21 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from sevenfold.hardware.spatial.activations import Activations
+
 
 @dataclass(frozen=True)
 class LayerZeros:
-    """The input of one convolution or linear layer."""
+    """One convolution or matrix product; coded sizes are run-length coded over plain (above 1: it would grow)."""
 
     path: str
-    zeros: float  # share of values that are zero in fixed point
-    coded: float  # run-length coded over plain size (above 1: coding would not shrink it)
-    values: int
+    kind: str  # "conv" or "matmul"
+    zeros: float  # share of input values that are zero in fixed point
+    gated: float  # share of multiply-accumulates whose input is zero, the zeros of padding included
+    coded: float
+    zeros_out: float  # of the output, after a rectifier that directly follows
+    coded_out: float
+    values: int  # of the input
 
 
 @dataclass(frozen=True)
@@ -32,11 +43,35 @@ class ZerosResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``--json`` would print."""
-        return {"schema_version": "1.0", **asdict(self)}
+        return {"schema_version": "1.1", **asdict(self)}
+
+    def by_operator(self) -> dict[tuple[str, str], Activations]:
+        """(path, kind) -> what was measured, calls of one path averaged by their values."""
+        from sevenfold.hardware.spatial.activations import Activations
+
+        calls: dict[tuple[str, str], list[LayerZeros]] = {}
+        for layer in self.layers:
+            calls.setdefault((layer.path, layer.kind), []).append(layer)
+
+        def mean(found: list[LayerZeros], name: str) -> float:
+            weight = sum(layer.values for layer in found)
+            return sum(getattr(layer, name) * layer.values for layer in found) / weight if weight else 0.0
+
+        return {
+            key: Activations(
+                zeros=mean(found, "zeros"),
+                gated=mean(found, "gated"),
+                coded_inputs=mean(found, "coded"),
+                coded_outputs=mean(found, "coded_out"),
+            )
+            for key, found in calls.items()
+        }
 
 
-def activation_zeros(module: nn.Module, inputs: tuple[Any, ...], *, bits: int = 16) -> ZerosResult:
-    """Run a module on real inputs and look at what its convolutions and linear layers read.
+def activation_zeros(
+    module: nn.Module, inputs: tuple[Any, ...], keywords: Mapping[str, Any] | None = None, *, bits: int = 16
+) -> ZerosResult:
+    """Run a module on real inputs and look at what its convolutions and matrix products read and write.
 
     >>> import torch
     >>> net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1, bias=False), torch.nn.ReLU(), torch.nn.Conv2d(2, 1, 1))
@@ -46,50 +81,84 @@ def activation_zeros(module: nn.Module, inputs: tuple[Any, ...], *, bits: int = 
     0.5
 
     Values are brought to fixed point of so many bits with the largest power of two that none overflows. Zeros that
-    padding adds are not counted, and layers that are function calls and no torch modules are not seen. Raises
-    UsageError where the module has no such layer, or its inputs are on ``meta``.
+    padding adds count in ``gated`` alone. Raises UsageError where the module has no such layer, fails on the
+    inputs, or has inputs or weights on ``meta``.
     """
     import torch
 
-    found: list[LayerZeros] = []
-    hooks = []
-    for path, part in module.named_modules():
-        if isinstance(part, (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.Linear)):
-            hooks.append(part.register_forward_pre_hook(_looking_at(path, bits, found)))
-    if not hooks:
-        raise UsageError("the model has no convolution or linear layer", got=type(module).__name__)
+    from sevenfold.actions._watching import Watcher, watching
+
+    tensors = [*inputs, *(keywords or {}).values(), *module.parameters(), *module.buffers()]
+    if any(isinstance(tensor, torch.Tensor) and tensor.is_meta for tensor in tensors):
+        raise UsageError(
+            f"{type(module).__name__} reads values that do not exist",
+            got="tensors on meta",
+            expected="real inputs and weights",
+        )
+    watcher = Watcher()
     training = module.training
     try:
         module.eval()
-        with torch.no_grad():
-            module(*inputs)
+        with torch.no_grad(), watching(module, watcher):
+            module(*inputs, **(keywords or {}))
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise UsageError(f"{type(module).__name__} failed on its inputs", got=f"{error}") from error
     finally:
         module.train(training)
-        for hook in hooks:
-            hook.remove()
-    return ZerosResult(type(module).__name__, bits, tuple(found))
+    if not watcher.seen:
+        raise UsageError("the model has no convolution or linear layer", got=type(module).__name__)
+    return ZerosResult(type(module).__name__, bits, tuple(_layer(seen, bits) for seen in watcher.seen))
 
 
-def _looking_at(path: str, bits: int, found: list[LayerZeros]) -> Any:
-    def look(module: nn.Module, arguments: tuple[Any, ...]) -> None:
-        found.append(_zeros(path, arguments[0], bits))
+def _layer(seen: Any, bits: int) -> LayerZeros:
+    inputs, outputs = fixed_point(seen.inputs, bits), fixed_point(seen.outputs, bits)
+    zeros, coded = _zeros_and_coded(inputs, bits)
+    zeros_out, coded_out = _zeros_and_coded(outputs, bits)
+    gated = zeros if seen.convolution is None else _gated_share(inputs, seen.convolution)
+    return LayerZeros(seen.path, seen.kind, zeros, gated, coded, zeros_out, coded_out, int(inputs.size))
 
-    return look
+
+def fixed_point(values: torch.Tensor, bits: int) -> Any:
+    """Integers of so many bits, with the largest power of two that none overflows."""
+    return quantized_with(values, bits)[0]
 
 
-def _zeros(path: str, values: torch.Tensor, bits: int) -> LayerZeros:
+def quantized_with(values: torch.Tensor, bits: int) -> tuple[Any, int]:
+    """(integers, fraction bits) of a tensor."""
+    import math
+
+    import numpy as np
+
+    from sevenfold.hardware.eyeriss.simulator import quantized
+
+    plain = values.detach().double().cpu().numpy()
+    if not np.isfinite(plain).all():
+        raise UsageError("a feature map holds values that are no numbers", expected="finite values")
+    largest = float(np.abs(plain).max(initial=0.0))
+    fraction_bits = bits - 1 - (math.floor(math.log2(largest)) + 1 if largest else 0)
+    return quantized(plain, bits=bits, fraction_bits=fraction_bits), fraction_bits
+
+
+def _zeros_and_coded(fixed: Any, bits: int) -> tuple[float, float]:
     import math
 
     import numpy as np
 
     from sevenfold.hardware.eyeriss.rlc import coded_share
-    from sevenfold.hardware.eyeriss.simulator import quantized
 
-    if values.is_meta:
-        raise UsageError(f"{path} reads values that do not exist", got="tensors on meta", expected="real inputs")
-    plain = values.detach().double().cpu().numpy()
-    largest = float(np.abs(plain).max(initial=0.0))
-    fraction_bits = bits - 1 - (math.floor(math.log2(largest)) + 1 if largest else 0)
-    fixed = quantized(plain, bits=bits, fraction_bits=fraction_bits)
-    coded = coded_share(fixed.astype(np.int16)) if bits <= 16 else math.nan
-    return LayerZeros(path, float(np.mean(fixed == 0)) if fixed.size else 0.0, coded, int(fixed.size))
+    if not fixed.size:
+        return 0.0, 1.0
+    return float(np.mean(fixed == 0)), coded_share(fixed.astype(np.int16)) if bits <= 16 else math.nan
+
+
+def _gated_share(inputs: Any, convolution: Any) -> float:
+    """Share of multiply-accumulates that read a zero: the taps of every output that fall on one, or on padding."""
+    import torch
+
+    stride, padding, dilation, kernel = convolution
+    # Zeros of one place over the channels, then over the taps; every group and filter reads alike.
+    busy = torch.from_numpy((inputs != 0).astype("float64")).sum(dim=1, keepdim=True)
+    ones = torch.ones((1, 1, *kernel), dtype=torch.float64)
+    function = {1: torch.nn.functional.conv1d, 2: torch.nn.functional.conv2d, 3: torch.nn.functional.conv3d}
+    taps = function[len(kernel)](busy, ones, None, stride, padding, dilation)
+    return float(1.0 - float(taps.sum()) / (taps.numel() * ones.numel() * inputs.shape[1]))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def cost(
     model: Annotated[
-        str, typer.Argument(help="A preset, or module:function or file.py:function that returns (module, inputs).")
+        str, typer.Argument(help="A preset, a run's id, or module:function or file.py:function: (module, inputs).")
     ],
     on: Annotated[
         str, typer.Option(help="Chips, with commas between: h100,eyeriss,eyeriss@7nm,my_chip.json,this-machine.")
@@ -36,6 +36,14 @@ def cost(
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the model; may be repeated."),
+    ] = None,
+    measure_zeros: Annotated[
+        bool | None,
+        typer.Option(
+            "--measure-zeros/--assume-no-zeros",
+            help="Zeros in feature maps, for chips that code or gate them: measured on real inputs (of a run "
+            "always, of a function on what it returns), or none assumed.",
+        ),
     ] = None,
     pictures: Annotated[
         Path | None, typer.Option(help="Folder for pictures: rooflines; of spatial chips energy and the array.")
@@ -59,6 +67,7 @@ def cost(
         threads=threads,
         depth=max(depth, 1),
         settings=read_settings(changes or []),
+        measure_zeros=measure_zeros,
         pictures=pictures,
     )
     emit(result, as_json, lambda shown: _render(shown, depth))
@@ -69,13 +78,14 @@ def _render(result: CostResult, depth: int) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from sevenfold.units import JOULES, SECONDS, show
+    from sevenfold.units import JOULES, SECONDS, USD, USD_PER_HOUR, WATTS, show
 
     what = "a training step" if "backward" in result.phases else "a forward pass"
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, side in (
         ("chip", "left"), ("dtype", "left"), ("time is", "left"), ("latency", "right"), ("throughput", "right"),
-        ("energy", "right"), ("a MAC", "right"), ("utilization", "right"), ("bound by", "left"),
+        ("energy", "right"), ("a MAC", "right"), ("power", "right"), ("utilization", "right"), ("price", "right"),
+        ("a million", "right"), ("zeros", "left"), ("bound by", "left"),
     ):  # fmt: skip
         table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
     for row in result.rows:
@@ -87,11 +97,15 @@ def _render(result: CostResult, depth: int) -> Any:
             _throughput(row),
             show(row.energy_j, JOULES),
             show(row.j_per_mac, JOULES),
+            show(row.power_w, WATTS),
             f"{row.utilization:.1%}",
+            show(row.price_usd_per_hour, USD_PER_HOUR),
+            show(row.usd_per_million_items, USD),
+            {"measured": "measured", "no zeros assumed": "none assumed", "no part": "-"}[row.values],
             f"{row.bound_by} ({row.share_bound:.0%})",
         )
     title = Text(f"{result.model}, {what} on {', '.join(result.inputs)}", style="bold")
-    parts: list[Any] = [title, table, Text()]
+    parts: list[Any] = [title, Text(_metrics(result)), table, Text()]
     if depth:
         for row in result.rows:
             parts += [_groups(row), Text()]
@@ -99,6 +113,19 @@ def _render(result: CostResult, depth: int) -> Any:
         parts.append(Text(f"note: {note}"))
     parts += [Text(f"wrote {path}") for path in result.pictures]
     return Group(*parts)
+
+
+def _metrics(result: CostResult) -> str:
+    """The model's own measures, above what the chips make of it."""
+    from sevenfold.units import BYTES, COUNT, show
+
+    own = result.metrics
+    right = "unknown" if own.accuracy is None else f"{own.accuracy:.2%}"
+    return (
+        f"accuracy {right} ({own.accuracy_of}) | {own.layers} layers with weights | "
+        f"{show(own.weights, COUNT)} weights ({show(own.weight_bytes, BYTES)}) | "
+        f"{show(own.macs_per_item, COUNT)} MACs {'an' if own.item == 'example' else 'a'} {own.item}"
+    )
 
 
 def _throughput(row: ChipCost) -> str:

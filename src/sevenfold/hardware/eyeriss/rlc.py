@@ -77,6 +77,20 @@ def decode(words: Words, length: int) -> NDArray[np.int16]:
     return np.array(found[:length], dtype=np.int16)
 
 
+def coded_words(values: NDArray[np.int16]) -> int:
+    """How many 64-bit words ``encode`` makes, without making them.
+
+    >>> coded_words(np.array([0, 0, 5, 0, -7, 0], dtype=np.int16))
+    1
+    """
+    flat = np.asarray(values).reshape(-1)
+    places = np.flatnonzero(flat)
+    gaps = np.diff(np.concatenate([[-1], places, [len(flat)]])) - 1
+    full = int((gaps // (LONGEST_RUN + 1)).sum())
+    ends_in_zeros = bool(gaps[-1] % (LONGEST_RUN + 1))
+    return -(-(full + len(places) + ends_in_zeros) // PAIRS)
+
+
 def coded_share(values: NDArray[np.int16]) -> float:
     """Coded over plain size."""
-    return 64.0 * len(encode(values)) / (VALUE_BITS * max(1, np.asarray(values).size))
+    return 64.0 * coded_words(values) / (VALUE_BITS * max(1, np.asarray(values).size))

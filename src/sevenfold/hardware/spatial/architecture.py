@@ -50,6 +50,9 @@ class Memory(Spec):
     reads_first_sums: bool = Field(
         default=False, description="partial sums are read (zeros or biases) even when they are begun"
     )
+    gated_at_zero: bool = Field(
+        default=False, description="it is not read for a multiplication whose input is zero (a register)"
+    )
 
 
 class Array(Spec):
@@ -84,7 +87,13 @@ class SpatialChip(Spec):
     word_bits: int = Field(default=16, ge=1, description="bits of a word of every operand")
     mac_energy: float = Field(default=0.0, ge=0)
     gated_mac_share: float = Field(
-        default=0.0, ge=0, le=1, description="of a processing element's energy, saved at a zero"
+        default=0.0, ge=0, le=1, description="of a multiply-accumulate's energy, saved where its input is zero"
+    )
+    run_length_coding: bool = Field(
+        default=False, description="feature maps cross to DRAM run-length coded where that is smaller (16 bits)"
+    )
+    applies: tuple[str, ...] = Field(
+        default=(), description="operators done on the way to DRAM without traffic of their own: relu"
     )
     pipeline_stages: int = Field(default=1, ge=1, description="cycles until the first result leaves a multiplier")
     static_w: float = Field(default=0.0, ge=0)
@@ -106,6 +115,10 @@ class SpatialChip(Spec):
                 f"chip {self.name!r}: the outermost level is a memory without limit",
                 got=self.levels[0].name,
                 hint="a DRAM with capacity_words=None in the first place",
+            )
+        if self.run_length_coding and self.word_bits != 16:
+            raise SpecError(
+                f"chip {self.name!r} codes words of 16 bits", got=f"word_bits={self.word_bits}", expected="16"
             )
         if missing := set(OPERANDS) - set(self.levels[0].holds):
             raise SpecError(

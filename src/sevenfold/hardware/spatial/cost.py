@@ -85,8 +85,8 @@ class MappingCost:
         return data
 
 
-def evaluate(nest: Nest, *, zero_share: float = 0.0) -> MappingCost:
-    """The exact cost of a nest; ``zero_share`` of the inputs are zero and gate their multiply-accumulate."""
+def evaluate(nest: Nest) -> MappingCost:
+    """The exact cost of a nest, whatever its values are; ``activations`` knows what zeros save."""
     chip, layer = nest.chip, nest.layer
     borders = traffic(nest)
     levels = tuple(
@@ -104,13 +104,9 @@ def evaluate(nest: Nest, *, zero_share: float = 0.0) -> MappingCost:
     bound_by = max(bounds, key=bounds.__getitem__)
     cycles = bounds[bound_by] + sum(level.fill_cycles for level in levels)
     seconds = cycles / chip.clock_hz
-    gated = 1.0 - chip.gated_mac_share * zero_share
     by_level = {level.level: level.energy for level in levels}
-    if chip.gated_mac_share:
-        registers = {memory.name for memory in chip.memories if memory.role == "register"}
-        by_level = {name: energy * (gated if name in registers else 1.0) for name, energy in by_level.items()}
     by_level |= {array.level: array.energy for array in arrays}
-    by_level["MAC"] = layer.macs * chip.mac_energy * gated
+    by_level["MAC"] = layer.macs * chip.mac_energy
     if chip.static_w:
         by_level["static"] = chip.static_w * seconds
     return MappingCost(
@@ -164,13 +160,14 @@ def _level_cost(nest: Nest, node: int, memory: Memory, borders: tuple[Traffic, .
         reads={str(operand): words for operand, words in reads.items()},
         writes={str(operand): words for operand, words in writes.items()},
         energy=sum(reads.values()) * memory.read_energy + sum(writes.values()) * memory.write_energy,
-        port_cycles=_port_cycles(memory, first_reads, first_writes),
+        port_cycles=port_cycles(memory, first_reads, first_writes),
         fill_cycles=fill,
         words_held={str(operand): words for operand, words in nest.words_held(node).items()},
     )
 
 
-def _port_cycles(memory: Memory, reads: int, writes: int) -> float:
+def port_cycles(memory: Memory, reads: float, writes: float) -> float:
+    """Cycles in which a memory's port, or ports, move so many words."""
     if memory.words_per_cycle is not None:
         return (reads + writes) / memory.words_per_cycle
     read_cycles = reads / memory.read_words_per_cycle if memory.read_words_per_cycle else 0.0

@@ -2,7 +2,9 @@
 
 Row stationary: filter rows (R) lie along the array's rows and output rows (P) along its columns, so that inputs go
 along diagonals, weights along rows, and partial sums down the columns; what is left of a side may carry channels,
-filters, or more output rows (folding). Weights pass the global buffer without staying.
+filters, or more output rows (folding). Weights pass the global buffer without staying. An input of zero spares the
+read of its filter weight and the multiplication (JSSC 2017, section V-C); what else it spares is not published, so
+the partial sum's traffic is charged in full.
 """
 
 from __future__ import annotations
@@ -43,13 +45,17 @@ def eyeriss() -> SpatialChip:
                 whole=("R",),
             ),
             Memory(name="ifmap spad", role="register", capacity_words=12, holds=("I",)),
-            Memory(name="filter spad", role="register", capacity_words=224, holds=("W",)),
+            Memory(name="filter spad", role="register", capacity_words=224, holds=("W",), gated_at_zero=True),
             Memory(name="psum spad", role="register", capacity_words=24, holds=("O",)),
         ],
+        gated_mac_share=1.0,
+        run_length_coding=True,
+        applies=("relu",),
         register_tiles={"N": "one", "P": "one", "Q": "one", "R": "one", "S": "whole"},
         notes=(
             f"sizes: {_TABLE_IV}; 8 bytes of reading and 8 of writing a cycle at the global buffer",
             "static power: nn_dataflow's setting for this chip, not a measurement of it",
+            "relu on the way to DRAM, before the run-length coder (JSSC 2017, page 6): no traffic of its own",
         ),
     )
     return with_energies(chip, "65nm")
