@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from sevenfold.actions.runs import compare_runs as compare_runs
     from sevenfold.actions.runs import list_runs as list_runs
     from sevenfold.actions.runs import show_run as show_run
+    from sevenfold.actions.sample import sample as sample
     from sevenfold.actions.train import train as train
     from sevenfold.actions.zeros import activation_zeros as activation_zeros
 
@@ -77,6 +78,7 @@ _ACTIONS = {
     "show_run": "runs",
     "list_recipes": "recipes",
     "show_recipe": "recipes",
+    "sample": "sample",
     "train": "train",
     "validate_eyeriss": "eyeriss",
 }

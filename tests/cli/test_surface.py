@@ -63,6 +63,10 @@ SURFACE = {
     "runs compare": ["--json", "RUNS"],
     "runs list": ["--json", "--limit", "--recipe", "--state"],
     "runs show": ["--json", "RUN"],
+    "sample": [
+        "--condition", "--eta", "--fresh", "--guidance", "--json", "--num", "--seed", "--steps", "--temperature",
+        "RUN",
+    ],
     "train": ["--fresh", "--json", "--set", "RECIPE"],
 }  # fmt: skip
 

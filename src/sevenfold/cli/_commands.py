@@ -21,6 +21,7 @@ from sevenfold.cli import (
     plan,
     recipes,
     runs,
+    sample,
     train,
 )
 
@@ -60,6 +61,7 @@ app.command("count")(count.count)
 app.command("cost")(cost.cost)
 app.command("load")(load.load)
 app.command("generate")(generate.generate)
+app.command("sample")(sample.sample)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(chips.app, name="chips")
 app.add_typer(models.app, name="models")

@@ -7,7 +7,7 @@ Shapes: N items, B items of a batch, T tokens of a window.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CaptionChecker",
+    "CaptionTokens",
     "Dataset",
     "ExampleSplit",
     "Inputs",
@@ -159,6 +160,18 @@ class WindowSplit(Split):
         return replace(self, tokens=self.tokens.to(device))
 
 
+class CaptionTokens(ABC):
+    """Captions of a data set of pictures as tokens, and back."""
+
+    @abstractmethod
+    def tokens(self, texts: Sequence[str]) -> torch.Tensor:
+        """Tokens [N, T] int64; raises UsageError for a text that is no caption."""
+
+    @abstractmethod
+    def texts(self, tokens: torch.Tensor) -> list[str]:
+        """The captions that tokens [N, T] stand for."""
+
+
 class CaptionChecker(ABC):
     """Tells whether pictures show what their captions say; it belongs to a data set of pictures with captions."""
 
@@ -191,6 +204,7 @@ class Dataset:
     num_train_whole: int = 0  # items of the training split before a subset was taken
     tokenizer: TextTokenizer | None = None  # of a text: how tokens were made of it
     checker: CaptionChecker | None = None  # of captioned pictures: whether a picture shows what a caption says
+    captions: CaptionTokens | None = None  # of captioned pictures: texts to tokens and back
     levels: int | None = None  # of images to sample: how many values a pixel can have, 0 to 1 in equal steps
 
     def with_train(self, train: Split) -> Dataset:

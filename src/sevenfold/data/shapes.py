@@ -14,7 +14,7 @@ No picture is in two splits. What a picture shows is read from it by rule (``_re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -24,7 +24,7 @@ import torch
 from pydantic import Field
 
 from sevenfold.data._catalogue import DATASETS, DatasetEntry
-from sevenfold.data._dataset import Dataset, Provenance, Split
+from sevenfold.data._dataset import CaptionTokens, Dataset, Provenance, Split
 from sevenfold.data._reading_scenes import SceneChecker
 from sevenfold.data._scenes import (
     CONTEXT,
@@ -37,11 +37,12 @@ from sevenfold.data._scenes import (
     caption,
     draw_places,
     rendered,
+    scene_of,
     tokenize,
 )
 from sevenfold.spec import Spec
 
-__all__ = ["TEST_SCENES", "TRAINING_SCENES", "CaptionedSplit", "read_shapes"]
+__all__ = ["TEST_SCENES", "TRAINING_SCENES", "CaptionedSplit", "SceneCaptions", "read_shapes"]
 
 Indices = npt.NDArray[np.int64]
 
@@ -90,6 +91,16 @@ class CaptionedSplit(Split):
         return CaptionedSplit(change(self.pictures), change(self.tokens), change(self.numbers), self.contrastive)
 
 
+class SceneCaptions(CaptionTokens):
+    """Captions of scenes."""
+
+    def tokens(self, texts: Sequence[str]) -> torch.Tensor:
+        return tokenize(texts)
+
+    def texts(self, tokens: torch.Tensor) -> list[str]:
+        return [caption(scene_of(row)) for row in tokens.tolist()]
+
+
 def read_shapes(settings: ShapeSettings, split_seed: int, task: str) -> Dataset:
     """The data set; the same for the same settings and seed."""
     draw = np.random.Generator(np.random.PCG64(split_seed))
@@ -120,6 +131,8 @@ def read_shapes(settings: ShapeSettings, split_seed: int, task: str) -> Dataset:
         ),
         num_train_whole=len(train),
         checker=SceneChecker(),
+        captions=SceneCaptions(),
+        levels=256,
     )
 
 
