@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sevenfold.actions.cost import cost as cost
     from sevenfold.actions.count import count as count
     from sevenfold.actions.diagnose import diagnose as diagnose
+    from sevenfold.actions.eyeriss import simulate_eyeriss as simulate_eyeriss
     from sevenfold.actions.eyeriss import validate_eyeriss as validate_eyeriss
     from sevenfold.actions.fit import fit as fit
     from sevenfold.actions.generate import generate as generate
@@ -79,6 +80,7 @@ _ACTIONS = {
     "list_recipes": "recipes",
     "show_recipe": "recipes",
     "sample": "sample",
+    "simulate_eyeriss": "eyeriss",
     "train": "train",
     "validate_eyeriss": "eyeriss",
 }

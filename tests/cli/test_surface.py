@@ -27,6 +27,7 @@ SURFACE = {
         "--budget", "--json", "--limit", "--min-effect", "--price", "--report", "--seeds", "--set", "--workers",
         "RECIPE",
     ],
+    "eyeriss simulate": ["--batch", "--image", "--json", "--layer", "--seq", "--set", "MODEL"],
     "eyeriss validate": ["--json"],
     "fit": ["--approach", "--draws", "--drop-highest", "--flops", "--json", "--picture", "--seed", "RUNS"],
     "generate": [

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sevenfold.runs.record import RunRecord
 
 MEASURED_EXAMPLES = 16
+RANDOM = "random weights and random inputs: their zeros say nothing of a trained model"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,16 @@ class MeasuredValues:
 
     by_operator: Mapping[tuple[str, str], Activations]
     zeros: ZerosResult
+    source: str
+
+
+@dataclass(frozen=True)
+class RealCall:
+    """A module and what it is called with; ``source`` says whose values these are."""
+
+    module: nn.Module
+    inputs: tuple[Any, ...]
+    keywords: Mapping[str, Any]
     source: str
 
 
@@ -77,32 +88,32 @@ class Subject:
 
         if measure is False or (measure is None and self.run is None):
             return None
-        if self.run is not None:
-            number = min(MEASURED_EXAMPLES, len(self.run.dataset.validation))
-            module, inputs = self.run.module, self.run.inputs(number)
-            source = f"{number} examples of {self.run.dataset.name} (validation split)"
-            found = activation_zeros(module, inputs)
-        else:
-            module, inputs, keywords = self._real()
-            source = "the inputs given"
-            found = activation_zeros(module, inputs, keywords)
-        return MeasuredValues(found.by_operator(), found, source)
+        real = self.real()
+        found = activation_zeros(real.module, real.inputs, real.keywords)
+        return MeasuredValues(found.by_operator(), found, real.source)
 
-    def _real(self) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
+    def real(self, examples: int = MEASURED_EXAMPLES, *, random: bool = False) -> RealCall:
+        """The module with weights and inputs that have values; a preset has random ones, where that will do."""
         from sevenfold.actions.count import real_call
         from sevenfold.recipes.references import is_reference
 
+        if self.run is not None:
+            number = min(examples, len(self.run.dataset.validation))
+            source = f"{number} example{'s' if number > 1 else ''} of {self.run.dataset.name} (validation split)"
+            return RealCall(self.run.module, self.run.inputs(number), {}, source)
         if isinstance(self.model, str):
-            if not is_reference(self.model):
+            named = is_reference(self.model)
+            if not named and not random:
                 raise UsageError(
                     "a preset has no trained weights whose zeros could be measured",
                     got=self.model,
                     expected="a RUN_ID, or FILE:FUNCTION that returns (module, inputs)",
                 )
-            return real_call(self.model, dict(self.options["settings"] or {}))
+            module, inputs, keywords = real_call(self.model, self.options)
+            return RealCall(module, inputs, keywords, "the inputs given" if named else RANDOM)
         if self.inputs is None:
             raise UsageError("zeros are measured on real inputs", got="none", expected="a tuple of tensors")
-        return self.model, self.inputs, {}
+        return RealCall(self.model, self.inputs, {}, "the inputs given")
 
     def metrics(self) -> ModelMetrics:
         """Accuracy where a run gives it; layers, weights and MACs as counted."""

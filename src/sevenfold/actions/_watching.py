@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from sevenfold.errors import UsageError
 
 _PRODUCTS = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1, "linear": 0, "addmv": 1, "mv": 0}
 _VIEWS = frozenset({
@@ -61,7 +63,8 @@ class Watcher(TorchDispatchMode):
             self._note("conv", args[0], args[1], out, shape, int(args[8]))
         elif name in _PRODUCTS:
             place = _PRODUCTS[name]
-            self._note("matmul", args[place], args[place + 1], out)
+            weights = args[place + 1]
+            self._note("matmul", args[place], weights.t() if name == "linear" else weights, out)
         return out
 
     def _note(
@@ -73,12 +76,36 @@ class Watcher(TorchDispatchMode):
         convolution: Convolution | None = None,
         groups: int = 1,
     ) -> None:
-        self._fresh = Seen(self.paths[-1], kind, inputs.clone(), weights, outputs, convolution, groups)
+        self._fresh = Seen(self.paths[-1], kind, inputs.clone(), weights.detach(), outputs, convolution, groups)
         self.seen.append(self._fresh)
 
 
 def _same(one: torch.Tensor, other: Any) -> bool:
     return isinstance(other, torch.Tensor) and one.data_ptr() == other.data_ptr() and one.numel() == other.numel()
+
+
+def watched(module: nn.Module, inputs: tuple[Any, ...], keywords: Mapping[str, Any]) -> list[Seen]:
+    """What a module does in evaluation mode on real inputs; the module is left in the mode it was in.
+
+    Raises UsageError where inputs or weights are on ``meta``, or the module fails.
+    """
+    name = type(module).__name__
+    tensors = [*inputs, *keywords.values(), *module.parameters(), *module.buffers()]
+    if any(isinstance(tensor, torch.Tensor) and tensor.is_meta for tensor in tensors):
+        raise UsageError(
+            f"{name} reads values that do not exist", got="tensors on meta", expected="real inputs and weights"
+        )
+    watcher = Watcher()
+    training = module.training
+    try:
+        module.eval()
+        with torch.no_grad(), watching(module, watcher):
+            module(*inputs, **keywords)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise UsageError(f"{name} failed on its inputs", got=str(error)) from error
+    finally:
+        module.train(training)
+    return watcher.seen
 
 
 @contextlib.contextmanager

@@ -176,10 +176,24 @@ def module_of(reference: str) -> tuple[nn.Module, Any]:
     return _named(reference, 1, None, None, {}, "meta")
 
 
-def real_call(reference: str, settings: dict[str, Any]) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
-    """Module with its weights, positional and keyword inputs, as ``file.py:function`` returns them."""
-    module, given = _named(reference, 1, None, None, settings, "cpu")
-    return module, *_call_of(given, reference)
+def real_call(model: str, options: Mapping[str, Any]) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
+    """Module with weights, positional and keyword inputs with values, of a preset or a person's function.
+
+    ``options`` are batch, seq, image and settings; a preset's random weights are those of seed 0.
+    """
+    import torch
+
+    from sevenfold.models import MODELS
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        settings = dict(options["settings"] or {})
+        sizes = {name: options[name] for name in ("batch", "seq", "image")}
+        module, given = _named(model, **sizes, settings=settings, device="cpu")
+    if model in MODELS.names():
+        entry = MODELS[model]
+        given = entry.example(entry.sized(settings, seq=sizes["seq"], image=sizes["image"]), **sizes, device="cpu")
+    return module, *_call_of(given, model)
 
 
 def _call(reference: str, settings: dict[str, Any], device: Literal["meta", "cpu"]) -> Any:

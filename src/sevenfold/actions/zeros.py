@@ -84,30 +84,12 @@ def activation_zeros(
     padding adds count in ``gated`` alone. Raises UsageError where the module has no such layer, fails on the
     inputs, or has inputs or weights on ``meta``.
     """
-    import torch
+    from sevenfold.actions._watching import watched
 
-    from sevenfold.actions._watching import Watcher, watching
-
-    tensors = [*inputs, *(keywords or {}).values(), *module.parameters(), *module.buffers()]
-    if any(isinstance(tensor, torch.Tensor) and tensor.is_meta for tensor in tensors):
-        raise UsageError(
-            f"{type(module).__name__} reads values that do not exist",
-            got="tensors on meta",
-            expected="real inputs and weights",
-        )
-    watcher = Watcher()
-    training = module.training
-    try:
-        module.eval()
-        with torch.no_grad(), watching(module, watcher):
-            module(*inputs, **(keywords or {}))
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        raise UsageError(f"{type(module).__name__} failed on its inputs", got=f"{error}") from error
-    finally:
-        module.train(training)
-    if not watcher.seen:
+    seen = watched(module, inputs, keywords or {})
+    if not seen:
         raise UsageError("the model has no convolution or linear layer", got=type(module).__name__)
-    return ZerosResult(type(module).__name__, bits, tuple(_layer(seen, bits) for seen in watcher.seen))
+    return ZerosResult(type(module).__name__, bits, tuple(_layer(one, bits) for one in seen))
 
 
 def _layer(seen: Any, bits: int) -> LayerZeros:
