@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
+from sevenfold.errors import UsageError
 from sevenfold.hardware.spatial.architecture import Array, Level, Memory, SpatialChip
-from sevenfold.hardware.spatial.layer import DIMS, Layer
+from sevenfold.hardware.spatial.layer import DIMS, OPERANDS, Layer
 from sevenfold.hardware.spatial.mapping import Loop, Mapping, Nest
 
 SUBSETS = [("W", "I", "O"), ("I", "O"), ("W",), ("I",), ("O",), ("W", "I"), ("W", "O")]
@@ -87,4 +90,21 @@ def nests(draw: st.DrawFn) -> Nest:
                     left //= cut(level.name, axis, left)
         else:
             loops += [Loop(level.name, dim, 1, "rows") for dim in DIMS if ranges[dim] > 1]
-    return Mapping(tuple(loops)).on(layer, chip)
+    even = Mapping(tuple(loops)).on(layer, chip)
+    try:
+        return Mapping(tuple(draw(_uneven(loops, chip)))).on(layer, chip)
+    except UsageError:
+        return even
+
+
+@st.composite
+def _uneven(draw: st.DrawFn, loops: list[Loop], chip: SpatialChip) -> list[Loop]:
+    """The loops in time with a random operand's run by other memories, further out or in."""
+    operand = draw(st.sampled_from(OPERANDS))
+    names = [memory.name for memory in chip.memories]
+    places = sorted(draw(st.lists(st.integers(0, len(names) - 1), min_size=len(loops), max_size=len(loops))))
+    keep = draw(st.lists(st.booleans(), min_size=len(loops), max_size=len(loops)))
+    return [
+        replace(loop, runs_at=((operand, names[place]),)) if loop.axis == "time" and not kept else loop
+        for loop, place, kept in zip(loops, places, keep, strict=True)
+    ]

@@ -311,10 +311,5 @@ def test_bad_requests() -> None:
         find_mapping(layer, SPATIAL_CHIPS["eyeriss"], "energie")  # type: ignore[arg-type]
     assert caught.value.hint == "energy"
     chip = small_chip()
-    two = SpatialChip.from_dict(
-        chip.to_dict() | {"levels": [*chip.to_dict()["levels"], {"kind": "array", "name": "x", "rows": 2}]}
-    )
-    with pytest.raises(UsageError, match="one array; small has 2"):
-        find_mapping(layer, two)
     with pytest.raises(UsageError, match="no mapping of l fits small"):
         find_mapping(Layer("l", R=30, S=30), chip, restricted=False)

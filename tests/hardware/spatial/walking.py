@@ -11,11 +11,11 @@ from sevenfold.hardware.spatial.layer import OPERANDS
 from sevenfold.hardware.spatial.mapping import Nest
 
 
-def _ranges(nest: Nest, indices: list[int], below: int) -> dict[str, range] | None:
+def _ranges(nest: Nest, indices: list[int], operand: str, below: int) -> dict[str, range] | None:
     """Every dimension's range inside the loops above a place, None where one is empty."""
     ranges = {dim: range(bound) for dim, bound in nest.layer.bounds.items()}
     for loop, index in zip(nest.loops, indices, strict=True):
-        if loop.node < below:
+        if loop.at(operand) < below:  # type: ignore[arg-type]
             ranges[loop.dim] = ranges[loop.dim][index * loop.tile : (index + 1) * loop.tile]
             if not ranges[loop.dim]:
                 return None
@@ -71,14 +71,14 @@ def _border(nest: Nest, steps: list[list[int]], operand: str, parent: int, child
     seen: dict[Any, set[Any]] = {}
     reads_first = operand == "O" and nest.chip.levels[parent].reads_first_sums  # type: ignore[union-attr]
     for step in steps:
-        if any(step[n] for n, loop in enumerate(nest.loops) if loop.node >= child):
+        if any(step[n] for n, loop in enumerate(nest.loops) if loop.at(operand) >= child):  # type: ignore[arg-type]
             continue
         tiles = {}
         for element in elements:
             indices = list(step)
             for n, index in zip(spaces, element, strict=True):
                 indices[n] = index
-            ranges = _ranges(nest, indices, child)
+            ranges = _ranges(nest, indices, operand, child)
             if ranges is not None:
                 tiles[element] = _axes(nest, operand, ranges)
         before = held.get(first)

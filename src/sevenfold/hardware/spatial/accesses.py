@@ -81,7 +81,7 @@ def _roles(nest: Nest, operand: Operand, parent: int, child: int, first: str) ->
     """The cuts of every dimension above a border."""
     cuts: dict[str, list[Cut]] = {dim: [] for dim in DIMS}
     for position, loop in enumerate(nest.loops):
-        if loop.node >= child:
+        if loop.at(operand) >= child:
             continue
         role = "T"
         if loop.axis != "time":
@@ -101,7 +101,7 @@ def _words(nest: Nest, operand: Operand, parent: int, child: int, *, first: str)
         axes = list(_axes(nest, operand, cuts, ALL_STATES))
         return prod(axis.changed for axis in axes), prod(axis.shared_changed for axis in axes)
     needed = sent = 0
-    for k in (START, *(n for n, loop in enumerate(nest.loops) if loop.node < child and loop.axis == "time")):
+    for k in (START, *(n for n, loop in enumerate(nest.loops) if loop.at(operand) < child and loop.axis == "time")):
         axes = list(_axes(nest, operand, cuts, k))
         slides = [4, 5] if operand == "I" else []
         needed += _moved([(axis.same, axis.changed, axis.new) for axis in axes], slides)
@@ -207,7 +207,7 @@ def _begun(nest: Nest, parent: int, *, first: bool) -> int:
     """Output words of every instance of a memory that are seen there for the first time."""
     words = 1
     for dim, bound in nest.layer.bounds.items():
-        own = [(loop.tile, loop.axis == "time") for loop in nest.loops if loop.dim == dim and loop.node < parent]
+        own = [(loop.tile, loop.axis == "time") for loop in nest.loops if loop.dim == dim and loop.at("O") < parent]
         if dim in RELEVANT["O"]:
             words *= _seen_by_first(nest, dim, parent) if first else bound
         elif not first:
@@ -219,6 +219,6 @@ def _seen_by_first(nest: Nest, dim: str, parent: int) -> int:
     cuts = tuple(
         (position, "T" if loop.axis == "time" else "F", loop.tile)
         for position, loop in enumerate(nest.loops)
-        if loop.dim == dim and loop.node < parent
+        if loop.dim == dim and loop.at("O") < parent
     )
     return _single(getattr(nest.layer, dim), cuts, ALL_STATES, True).changed

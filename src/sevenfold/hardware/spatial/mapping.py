@@ -4,6 +4,9 @@ chip.
 The loops of a memory run over the tiles that it sends inwards; the loops of an array lie side by side on its rows
 or columns. Tiles need not divide: the last one is smaller. Inside the innermost loop every tile is one.
 
+Memories may hold tiles of different operands at different loops (*uneven*): ``"P:14 W@GLB"`` at DRAM is a loop that
+DRAM runs for inputs and outputs, while for weights the tile of the GLB has it inside.
+
 >>> from sevenfold.hardware.spatial.architecture import Array, Memory, SpatialChip
 >>> tiny = SpatialChip(name="tiny", clock_hz=1e6, levels=[Memory(name="DRAM", role="dram"),
 ...     Array(name="array", rows=2, columns=2), Memory(name="RF", role="register", capacity_words=8)])
@@ -15,6 +18,7 @@ or columns. Tiles need not divide: the last one is smaller. Inside the innermost
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from collections.abc import Mapping as Table
 from dataclasses import dataclass
@@ -38,6 +42,7 @@ class Loop:
     dim: str
     tile: int
     axis: Axis = "time"
+    runs_at: tuple[tuple[Operand, str], ...] = ()  # operands for which another memory runs it
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Mapping:
         """The plain form that ``from_dict`` reads."""
         data: dict[str, Any] = {}
         for loop in self.loops:
-            text = f"{loop.dim}:{loop.tile}"
+            text = " ".join([f"{loop.dim}:{loop.tile}", *(f"{operand}@{level}" for operand, level in loop.runs_at)])
             if loop.axis == "time":
                 data.setdefault(loop.level, []).append(text)
             else:
@@ -72,6 +77,7 @@ class Mapping:
     def on(self, layer: Layer, chip: SpatialChip) -> Nest:
         """The checked nest of this mapping for a layer on a chip; raises UsageError naming what does not fit."""
         nest = Nest(layer, chip, self._placed(layer, chip))
+        _check_uneven(nest)
         _check_arrays(nest)
         _check_capacities(nest)
         return nest
@@ -96,7 +102,9 @@ class Mapping:
                     got=loop.tile,
                     expected=f"1 to {ranges[loop.dim]}, what the loops outside it leave",
                 )
-            placed.append(PlacedLoop(loop.dim, loop.tile, loop.axis, node, ranges[loop.dim]))
+            elsewhere = {operand: chip.place(level) for operand, level in loop.runs_at}
+            nodes = tuple(elsewhere.get(operand, node) for operand in OPERANDS)
+            placed.append(PlacedLoop(loop.dim, loop.tile, loop.axis, node, ranges[loop.dim], nodes))
             ranges[loop.dim] = loop.tile
         for dim, left in ranges.items():
             if left != 1:
@@ -109,15 +117,22 @@ class Mapping:
 
 
 def _read_loop(level: str, axis: Axis, text: str) -> Loop:
-    dim, colon, tile = str(text).partition(":")
-    if dim not in DIMS or not colon or not tile.strip().isdigit():
+    first, *others = re.split(r"\s+(?=\w+@)", str(text))  # names of levels may have spaces
+    dim, colon, tile = first.partition(":")
+    runs_at = tuple((operand, place) for operand, _, place in (other.partition("@") for other in others))
+    if (
+        dim not in DIMS
+        or not colon
+        or not tile.strip().isdigit()
+        or not all(o in OPERANDS and p for o, p in runs_at)
+    ):
         raise UsageError(
             f"no loop at {level!r}",
             got=repr(text),
-            expected=f"DIMENSION:TILE, with one of {', '.join(DIMS)}",
-            hint="M:64",
+            expected=f"DIMENSION:TILE, with one of {', '.join(DIMS)}, and OPERAND@LEVEL where it is uneven",
+            hint="M:64, or M:64 W@GLB",
         )
-    return Loop(level, dim, int(tile), axis)
+    return Loop(level, dim, int(tile), axis, runs_at)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -129,6 +144,11 @@ class PlacedLoop:
     axis: Axis
     node: int
     extent: int
+    nodes: tuple[int, ...]  # the same by operand
+
+    def at(self, operand: Operand) -> int:
+        """The place of the level that runs it, as an operand sees it."""
+        return self.nodes[OPERANDS.index(operand)]
 
     @property
     def count(self) -> int:
@@ -152,11 +172,11 @@ class Nest:
             for dim, bound in self.layer.bounds.items()
         )
 
-    def tile(self, node: int) -> dict[str, int]:
-        """The largest tile of one instance at a place: what the loops above it leave of every bound."""
+    def tile(self, node: int, operand: Operand) -> dict[str, int]:
+        """The largest tile of an operand in one instance at a place: what the loops above leave of every bound."""
         tile = self.layer.bounds
         for loop in self.loops:
-            if loop.node < node:
+            if loop.at(operand) < node:
                 tile[loop.dim] = loop.tile
         return tile
 
@@ -164,8 +184,11 @@ class Nest:
         """Words of each operand in one instance of the memory at a place."""
         memory = self.chip.levels[node]
         assert isinstance(memory, Memory)
-        tile = self.tile(node)
-        return {operand: self.layer.tile_words(operand, tile) for operand in OPERANDS if operand in memory.holds}
+        return {
+            operand: self.layer.tile_words(operand, self.tile(node, operand))
+            for operand in OPERANDS
+            if operand in memory.holds
+        }
 
     def spread(self, array: int, axis: Axis) -> int:
         """Elements that are used along one side of the array at a place."""
@@ -201,6 +224,28 @@ def _check_capacities(nest: Nest) -> None:
             expected=f"at most {memory.capacity_words}",
             hint=f"smaller tiles above {memory.name}",
         )
+
+
+def _check_uneven(nest: Nest) -> None:
+    """For every operand, what lies inside a memory's tile is inside it in the nest."""
+    for operand in OPERANDS:
+        chain = nest.chip.chain(operand)
+        inside = 0
+        for loop in nest.loops:
+            node = loop.at(operand)
+            name, outer = nest.chip.levels[node].name, nest.chip.levels[chain[max(inside - 1, 0)]].name
+            if node != loop.node and (loop.axis != "time" or isinstance(nest.chip.levels[node], Array)):
+                raise UsageError(
+                    f"{nest.layer.name}: only a loop in time moves to another memory",
+                    got=f"{loop.dim}:{loop.tile} {operand}@{name} at {nest.chip.levels[loop.node].name}",
+                )
+            passed = sum(place <= node for place in chain)
+            if passed < inside:
+                raise UsageError(
+                    f"{nest.layer.name}: the loops of {OPERAND_NAMES[operand]} do not go inwards",
+                    got=f"{loop.dim}:{loop.tile} at {name} inside a loop of {outer}",
+                )
+            inside = passed
 
 
 def _check_arrays(nest: Nest) -> None:

@@ -3,6 +3,9 @@
 space.py        which mappings are considered: tiles, spatial spreads, loop orders
 closed_form.py  their costs, thousands at a time
 search.py       best first, with a bound that says when to stop
+levels.py       the same for chips of any depth, uneven mappings included:
+lattice.py      the cheapest chain of tiles, by dynamic programming
+tables.py       what every border costs at every tile
 networks.py     all layers of a network: equal ones once, results kept on disk
 sweep.py        many designs of a chip, and those that no other beats
 
@@ -15,6 +18,7 @@ sweep.py        many designs of a chip, and those that no other beats
 
 from __future__ import annotations
 
-from sevenfold.hardware.spatial.mapper.search import FoundMapping, Goal, find_mapping
+from sevenfold.hardware.spatial.mapper.goals import Goal
+from sevenfold.hardware.spatial.mapper.search import FoundMapping, find_mapping
 
 __all__ = ["FoundMapping", "Goal", "find_mapping"]

@@ -26,7 +26,8 @@ from sevenfold.errors import SevenfoldError, UsageError
 from sevenfold.hardware.spatial.architecture import SpatialChip
 from sevenfold.hardware.spatial.cost import evaluate
 from sevenfold.hardware.spatial.layer import Layer, matmul
-from sevenfold.hardware.spatial.mapper.search import FoundMapping, Goal, find_mapping
+from sevenfold.hardware.spatial.mapper.goals import Goal
+from sevenfold.hardware.spatial.mapper.search import FoundMapping, find_mapping
 from sevenfold.hardware.spatial.mapping import Mapping
 from sevenfold.runs.home import data_home, made_folder
 

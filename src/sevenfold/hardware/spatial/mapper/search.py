@@ -11,7 +11,7 @@ costs that are returned are exact ones, of ``cost.evaluate``.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from sevenfold.hardware.spatial.mapper.closed_form import (
     costs,
     counts_of,
 )
+from sevenfold.hardware.spatial.mapper.goals import GOALS, Goal, score_of
+from sevenfold.hardware.spatial.mapper.levels import find_in_levels
 from sevenfold.hardware.spatial.mapper.space import (
     SEARCHED,
     Inner,
@@ -35,14 +37,13 @@ from sevenfold.hardware.spatial.mapper.space import (
     Ints,
     Plan,
     buffer_tiles,
+    has_plan,
     inners,
     plan_of,
     to_mapping,
 )
 from sevenfold.hardware.spatial.mapping import Mapping
 
-Goal = Literal["energy", "latency", "edp"]
-GOALS = ("energy", "latency", "edp")
 MOST_AT_ONCE = 50_000
 MOST_INNER = 4000  # inner choices that are opened, at most, before the search says what it has
 
@@ -86,13 +87,17 @@ def find_mapping(
     *,
     restricted: bool = True,
     most_inner: int = MOST_INNER,
+    uneven: bool = False,
 ) -> FoundMapping:
     """The best mapping of a layer under the chip's dataflow (``restricted``), or free of what it prescribes.
 
-    Raises UsageError for a goal that there is not, a chip whose tree is not searched, or a layer that nothing fits.
+    Chips of several arrays, or of several buffers or registers for an operand, are searched by ``levels``; with
+    ``uneven`` every chip is. Raises UsageError for a goal that there is not, or a layer that nothing fits.
     """
     if goal not in GOALS:
         raise unknown_name("goal of the mapper", goal, GOALS)
+    if uneven or not has_plan(chip):
+        return _in_levels(layer, chip, goal, restricted)
     plan = plan_of(chip)
     nameless = replace(layer, name="layer")
     choices = inners(nameless, plan, restricted=restricted)
@@ -124,6 +129,24 @@ def find_mapping(
     )
 
 
+def _in_levels(layer: Layer, chip: SpatialChip, goal: Goal, restricted: bool) -> FoundMapping:
+    found = find_in_levels(replace(layer, name="layer"), chip, goal, restricted=restricted)
+    score = float(score_of(goal, found.cost.energy, found.cost.cycles, chip))
+    done = found.bound >= score * (1 - 1e-9)
+    return FoundMapping(
+        layer=layer.name,
+        chip=chip.name,
+        goal=goal,
+        mapping=found.mapping,
+        cost=replace(found.cost, layer=layer.name),
+        score=score,
+        bound=min(found.bound, score),
+        verdict="optimal" if done else f"best of {found.evaluated}, bound {found.bound:.6g}",
+        evaluated=found.evaluated,
+        considered=found.considered,
+    )
+
+
 def _search(
     layer: Layer, plan: Plan, choices: Inners, tiles: dict[str, Ints], goal: Goal, most_inner: int
 ) -> tuple[_Best, float, int]:
@@ -131,7 +154,7 @@ def _search(
     least = np.minimum.reduce([_dram_energy(plan, layer, loads[order]) for order in OPERANDS])
     t2, t3 = choices.t2, choices.t3
     inner = inner_bounds(layer, plan, t2, t3)
-    bounds = _score(goal, inner.energy + float(least.min()), inner.cycles, plan)
+    bounds = score_of(goal, inner.energy + float(least.min()), inner.cycles, plan.chip)
     ranked = np.argsort(bounds, kind="stable")
     best, evaluated, opened, size = _Best(), 0, 0, 8
     while opened < len(ranked):
@@ -141,7 +164,7 @@ def _search(
         some = ranked[opened : opened + size]
         opened, size = opened + size, min(2 * size, 64)
         energy = pair_bounds(layer, inner, some, t2, tiles, least)
-        scores = _score(goal, energy, inner.cycles[some][:, None], plan)
+        scores = score_of(goal, energy, inner.cycles[some][:, None], plan.chip)
         rows, columns = np.nonzero(scores < best.score)
         for start in range(0, len(rows), MOST_AT_ONCE):
             part = slice(start, start + MOST_AT_ONCE)
@@ -177,22 +200,12 @@ def _improved(
             orders = (first, second)
             borders = {operand: array_border(layer, plan, tilings, counts, orders, operand) for operand in OPERANDS}
             found = costs(layer, plan, tilings, orders, loads, counts, borders)
-            scores = _score(goal, found.energy, found.cycles, plan)
+            scores = score_of(goal, found.energy, found.cycles, plan.chip)
             place = int(np.argmin(scores))
             if scores[place] < best.score:
                 tile = {dim: int(values[place]) for dim, values in t1.items()}
                 best = _Best(float(scores[place]), choices[int(inner[place])], tile, orders)
     return best
-
-
-def _score(goal: Goal, energy: Any, cycles: Any, plan: Plan) -> Any:
-    """What is minimised; a latency's ties are broken by energy."""
-    if goal == "energy":
-        return energy
-    if goal == "edp":
-        return energy * cycles / plan.chip.clock_hz
-    scale = 1e-3 if plan.chip.energy_unit == "J" else 1e-15
-    return cycles / plan.chip.clock_hz + scale * 1e-6 * energy
 
 
 def _dram_energy(plan: Plan, layer: Layer, loads: dict[Operand, Ints]) -> Floats:

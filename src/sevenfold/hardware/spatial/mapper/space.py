@@ -63,14 +63,23 @@ class Inner:
     register_tile: dict[str, int]
 
 
+def has_plan(chip: SpatialChip) -> bool:
+    """Whether a chip has one array, and at most one buffer and one register for every operand."""
+    try:
+        plan_of(chip)
+    except UsageError:
+        return False
+    return True
+
+
 def plan_of(chip: SpatialChip) -> Plan:
-    """The chip's plan; raises UsageError for a tree that this mapper does not search."""
+    """The chip's plan; raises UsageError for a deeper tree (see ``levels``)."""
     array_places = [n for n, level in enumerate(chip.levels) if isinstance(level, Array)]
     dram = chip.levels[0]
     if len(array_places) != 1 or not isinstance(dram, Memory):
         raise UsageError(
-            f"the mapper searches chips with one array; {chip.name} has {len(array_places)}",
-            hint="writing the mapping by hand (sevenfold.hardware.spatial.mapping)",
+            f"this space is of chips with one array; {chip.name} has {len(array_places)}",
+            hint="find_in_levels",
         )
     place = array_places[0]
     array = chip.levels[place]
@@ -84,9 +93,9 @@ def plan_of(chip: SpatialChip) -> Plan:
         for operand in level.holds:
             if side[operand] is not None:
                 raise UsageError(
-                    f"the mapper searches one buffer and one register for an operand; {chip.name} has more",
+                    f"this space is of one buffer and one register for an operand; {chip.name} has more",
                     got=f"{operand} in {side[operand].name} and {level.name}",  # type: ignore[union-attr]
-                    hint="writing the mapping by hand (sevenfold.hardware.spatial.mapping)",
+                    hint="find_in_levels",
                 )
             side[operand] = level
     before = [level for level in chip.levels[:place] if isinstance(level, Memory)]

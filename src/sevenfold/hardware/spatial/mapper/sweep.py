@@ -22,8 +22,8 @@ from pathlib import Path
 from sevenfold.errors import UsageError
 from sevenfold.hardware.spatial.architecture import Array, Memory, SpatialChip
 from sevenfold.hardware.spatial.layer import Layer
+from sevenfold.hardware.spatial.mapper.goals import Goal
 from sevenfold.hardware.spatial.mapper.networks import map_network
-from sevenfold.hardware.spatial.mapper.search import Goal
 
 REGISTER_AREA = 1.6
 
