@@ -112,23 +112,6 @@ def test_counts_are_the_published_ones(module, parameters, settings):
     assert sum(weight.numel() for weight in built.parameters()) == parameters
 
 
-def test_the_nearest_code_is_the_nearest_and_the_gradient_passes_through():
-    module = VQAutoencoder(AutoencoderSpec(widths=(4,), blocks=1, groups=2, latent=2, codes=5)).double()
-    torch.nn.init.normal_(module.codebook.weight)
-    latents = torch.randn(3, 2, 4, 4, dtype=torch.float64, requires_grad=True)
-    nearest, codes = module.quantize(latents)
-    for example, row, column in ((0, 0, 0), (1, 2, 3), (2, 3, 1)):
-        distances = [
-            float((code - latents.detach()[example, :, row, column]).norm())
-            for code in module.codebook.weight.detach()
-        ]
-        best = min(range(5), key=distances.__getitem__)
-        assert codes[example, row, column] == best
-        assert torch.allclose(nearest[example, :, row, column], module.codebook.weight[best], atol=1e-12)
-    pull = torch.randn_like(nearest)
-    assert torch.equal(torch.autograd.grad((nearest * pull).sum(), latents)[0], pull)
-
-
 def test_what_ours_cannot_be_is_refused():
     said = {"_class_name": "AutoencoderKL", "in_channels": 3, "out_channels": 3, **GAUSSIAN[1]}
     for wrong in ({"act_fn": "relu"}, {"out_channels": 4}, {"use_quant_conv": False}, {"shift_factor": 0.1},

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sevenfold.errors import SpecError, UsageError
-from sevenfold.layers.checking import require_images
+from sevenfold.layers.checking import require_images, require_rows
 from sevenfold.layers.context_attention import PixelTransformer
 from sevenfold.layers.unet_blocks import (
     Downsample,
@@ -38,7 +38,7 @@ from sevenfold.layers.unet_blocks import (
 )
 from sevenfold.spec import Spec
 
-__all__ = ["DiffusionUNet", "DiffusionUNetSpec"]
+__all__ = ["DiffusionUNet", "DiffusionUNetSpec", "UNetLevel", "UNetMiddle", "halving"]
 
 
 class DiffusionUNetSpec(Spec):
@@ -90,7 +90,7 @@ class DiffusionUNetSpec(Spec):
                 raise SpecError(
                     "widths does not fit",
                     got=width,
-                    expected=f"multiples of groups={self.groups}" + (f" and of heads={heads}" if heads else ""),
+                    expected=f"a multiple of groups={self.groups}" + (f" and of heads={heads}" if heads else ""),
                 )
         return self
 
@@ -116,17 +116,17 @@ class DiffusionUNet(nn.Module):
         for level, (width, heads) in enumerate(zip(spec.widths, spec.heads, strict=True)):
             inputs = [kept[-1]] + [width] * (spec.blocks - 1)
             kept += [width] * spec.blocks
-            resample = _halving(spec, width, time) if level < len(spec.widths) - 1 else None
+            resample = halving(spec, width, time) if level < len(spec.widths) - 1 else None
             kept += [width] if resample is not None else []
-            self.down.append(_Level(spec, inputs, width, heads, time, resample))
-        self.middle = _Middle(spec, last, time)
+            self.down.append(UNetLevel(spec, inputs, width, heads, time, resample))
+        self.middle = UNetMiddle(spec, last, time)
         self.up = nn.ModuleList()
         coming = last
         for level in reversed(range(len(spec.widths))):
             width = spec.widths[level]
             inputs = [(coming if block == 0 else width) + kept.pop() for block in range(spec.blocks + 1)]
             resample = _doubling(spec, width, time) if level else None
-            self.up.append(_Level(spec, inputs, width, spec.heads[level], time, resample))
+            self.up.append(UNetLevel(spec, inputs, width, spec.heads[level], time, resample))
             coming = width
         assert not kept
         self.norm = nn.GroupNorm(spec.groups, first, eps=spec.epsilon)
@@ -165,6 +165,8 @@ class DiffusionUNet(nn.Module):
                 got="no classes" if classes is None else "classes",
                 expected="classes [batch]" if classes is None else "none, for there is no class embedding",
             )
+        if classes is not None and spec.classes is not None:
+            require_rows("the U-Net's class embedding", classes, spec.classes)
         if (context is None) != (spec.context is None):
             raise UsageError(
                 "the U-Net's attention to a context",
@@ -173,7 +175,7 @@ class DiffusionUNet(nn.Module):
             )
 
 
-class _Level(nn.Module):
+class UNetLevel(nn.Module):
     """Residual blocks of one size, attention after each where there are heads, then the change of size."""
 
     def __init__(
@@ -212,7 +214,7 @@ class _Level(nn.Module):
         return x
 
 
-class _Middle(nn.Module):
+class UNetMiddle(nn.Module):
     """Residual block, attention, residual block, at the coarsest size."""
 
     def __init__(self, spec: DiffusionUNetSpec, width: int, time: int) -> None:
@@ -254,7 +256,8 @@ def _residual(
     )
 
 
-def _halving(spec: DiffusionUNetSpec, width: int, time: int) -> nn.Module:
+def halving(spec: DiffusionUNetSpec, width: int, time: int) -> nn.Module:
+    """What halves the side between two levels."""
     if spec.resampling == "residual":
         return _residual(spec, width, width, time, "down")
     return Downsample(width, padding=spec.padding)

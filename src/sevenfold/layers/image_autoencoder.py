@@ -18,13 +18,13 @@ from __future__ import annotations
 
 from typing import Self
 
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sevenfold.errors import SpecError, UsageError
 from sevenfold.layers.checking import require_images
+from sevenfold.layers.quantizing import Codebook, Quantized
 from sevenfold.layers.unet_blocks import Downsample, PixelAttention, ResidualBlock, Upsample
 from sevenfold.spec import Spec
 
@@ -116,8 +116,7 @@ class VQAutoencoder(nn.Module):
         width = spec.code_width or spec.latent
         self.encoder = _Encoder(spec, spec.latent)
         self.after_encoder = nn.Conv2d(spec.latent, width, 1)
-        self.codebook = nn.Embedding(spec.codes, width)
-        nn.init.uniform_(self.codebook.weight, -1 / spec.codes, 1 / spec.codes)
+        self.codebook = Codebook(spec.codes, width)
         self.before_decoder = nn.Conv2d(width, spec.latent, 1)
         self.decoder = _Decoder(spec)
 
@@ -127,16 +126,9 @@ class VQAutoencoder(nn.Module):
         out: Tensor = self.after_encoder(self.encoder(images))
         return out
 
-    def quantize(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """The nearest codes [B, Z', h, w], whose gradient passes to the latents, and their numbers [B, h, w]."""
-        flat = latents.movedim(1, -1)
-        codes_bhw = torch.cdist(flat.flatten(0, -2), self.codebook.weight).argmin(dim=1).view(flat.shape[:-1])
-        nearest = self.codebook(codes_bhw).movedim(-1, 1)
-        return latents + (nearest - latents).detach(), codes_bhw
-
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [B, Z', H/F, W/F] -> nearest codes -> images [B, C, H, W]."""
-        out: Tensor = self.decoder(self.before_decoder(self.quantize(latents)[0]))
+        out: Tensor = self.decoder(self.before_decoder(self.codebook(latents).codes))
         return out
 
     def codebook_loss(self, latents: Tensor, commitment: float = 0.25) -> Tensor:
@@ -144,11 +136,8 @@ class VQAutoencoder(nn.Module):
 
         Source: van den Oord, Vinyals & Kavukcuoglu 2017, equation 3.
         """
-        _, codes_bhw = self.quantize(latents)
-        nearest = self.codebook(codes_bhw).movedim(-1, 1)
-        to_latents = (nearest - latents.detach()).square().flatten(1).mean(1)
-        out: Tensor = to_latents + commitment * (nearest.detach() - latents).square().flatten(1).mean(1)
-        return out
+        found: Quantized = self.codebook(latents)
+        return found.codebook_loss + commitment * found.commitment_loss
 
     def forward(self, images: Tensor) -> Tensor:
         return self.decode(self.encode(images))
