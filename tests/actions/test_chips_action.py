@@ -62,3 +62,24 @@ def test_an_unknown_chip_names_the_nearest(capsys: pytest.CaptureFixture[str]) -
     status, _, err = run(capsys, "chips", "show", "mi300")
     assert status == 2
     assert "try mi300x" in err
+
+
+def test_chips_known_memory_by_memory_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "chips", "list")
+    assert status == 0
+    assert "bf16 peak" in out
+    assert "bf16 achievable" in out
+    assert "794.5 TFLOP/s" in out  # beside the H100's peak of 989
+    assert "nvdla" in out
+    status, out, _ = run(capsys, "chips", "show", "eyeriss")  # a data sheet's, and memory by memory
+    assert status == 0
+    assert "278 mW" in out
+    assert "55,296" in out
+    status, out, _ = run(capsys, "chips", "show", "tpu-v1", "--json")
+    assert json.loads(out)["spatial"]["levels"][0]["role"] == "dram"
+    status, _, err = run(capsys, "chips", "show", "nvdl")
+    assert status == 2
+    assert "try nvdla" in err
+    listed = {chip["name"]: chip for chip in chips().to_dict()["spatial_chips"]}
+    assert listed["eyeriss"]["peak_macs_per_s"] == pytest.approx(33.6e9)
+    assert listed["isca16-rs"]["dram_bytes_per_s"] is None

@@ -49,6 +49,11 @@ def test_one_table_for_eyeriss_nvdla_tpu_and_a_gpu() -> None:
         assert 0 < row.utilization <= 1
         assert sum(group.seconds for group in row.groups) == pytest.approx(row.latency_s)
         assert sum(group.flops for group in row.groups) == pytest.approx(2 * macs)
+        assert sum(group.joules or 0.0 for group in row.groups) == pytest.approx(row.energy_j)
+        assert sum(row.energy_by_level.values()) == pytest.approx(row.energy_j)
+        assert row.power_w == pytest.approx(row.energy_j / row.latency_s)
+        busy = sum(group.utilization * group.seconds for group in row.groups)
+        assert busy / row.latency_s == pytest.approx(row.utilization)
         levels = {memory.name for memory in SPATIAL_CHIPS[row.chip].memories}
         assert set(row.bytes_by_level) == levels
         assert any("does not run" in note and "normalization" in note for note in row.notes)

@@ -132,6 +132,23 @@ def spatial_cost(mapped: MappedModel) -> Cost:
     )
 
 
+def energy_by_level(mapped: MappedModel) -> dict[str, float]:
+    """Joules of every memory, the arrays, MACs, static power, and of the host's traffic; empty without joules."""
+    if mapped.chip.energy_unit != "J":
+        return {}
+    found: dict[str, float] = {}
+    for part in mapped.layers:
+        for level, energy in part.cost.energy_by_level.items():
+            found[level] = found.get(level, 0.0) + energy * part.times
+    rows = [_host_row(op, mapped.chip) for op in mapped.host]
+    waiting = mapped.chip.static_w * sum(row.seconds for row in rows)
+    if rows:
+        found["host"] = sum(row.joules or 0.0 for row in rows) - waiting
+    if waiting:
+        found["static"] = found.get("static", 0.0) + waiting
+    return found
+
+
 def values_state(mapped: MappedModel) -> str:
     """How the values of feature maps enter: ``measured``, ``no zeros assumed``, or ``no part`` on this chip."""
     from sevenfold.hardware.spatial.activations import heeds_values
@@ -195,7 +212,8 @@ def _host_row(op: Operator, chip: SpatialChip) -> CostRow:
     read, written = op.bytes_read * scale, op.bytes_written * scale
     words = (read + written) * 8 / chip.word_bits
     rate = dram.words_per_cycle or dram.read_words_per_cycle
-    energy = (read * dram.read_energy + written * dram.write_energy) * 8 / chip.word_bits
+    seconds = words / (rate * chip.clock_hz) if rate else 0.0
+    energy = (read * dram.read_energy + written * dram.write_energy) * 8 / chip.word_bits + chip.static_w * seconds
     return CostRow(
         name=op.name,
         path=op.path,
@@ -205,7 +223,7 @@ def _host_row(op: Operator, chip: SpatialChip) -> CostRow:
         count=op.count,
         flops=0.0,
         bytes=(read + written) * op.count,
-        seconds=words / (rate * chip.clock_hz) * op.count if rate else 0.0,
+        seconds=seconds * op.count,
         joules=energy * op.count if chip.energy_unit == "J" else None,
         bound_by="host (DRAM)",
     )

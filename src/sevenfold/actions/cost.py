@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,9 @@ class Share:
     seconds: float
     share: float
     flops: float
-    bytes: float
+    bytes: float  # of the outermost memory
+    joules: float | None
+    utilization: float  # arithmetic over the peak, in this group's time
     bound_by: str
 
 
@@ -53,6 +55,7 @@ class ChipCost:
     share_bound: float  # of the time that is bound by it
     seconds_by_phase: dict[str, float]
     bytes_by_level: dict[str, float]
+    energy_by_level: dict[str, float]  # joules by memory, array, MAC and static; empty where no levels are modelled
     j_per_mac: float | None
     power_w: float | None  # energy over latency
     price_usd_per_hour: float | None
@@ -113,7 +116,7 @@ def cost(
     spatial chips, energy by level and the array at work. Raises UsageError for unknown chips, models and dtypes.
     """
     from sevenfold.actions._pictures import draw_chip_roofline, draw_spatial
-    from sevenfold.actions._spatial import map_model, spatial_cost, values_state
+    from sevenfold.actions._spatial import energy_by_level, map_model, spatial_cost, values_state
     from sevenfold.actions._subject import subject_of
     from sevenfold.hardware import Chip, dtype_name
     from sevenfold.hardware.roofline import roofline
@@ -145,7 +148,8 @@ def cost(
             graph = subject.graph("float32")
             mapped = map_model(graph, chip, phases, values)
             found = spatial_cost(mapped)
-            rows.append(_row(found, None, f"int{chip.word_bits}", graph, depth, values_state(mapped)))
+            row = _row(found, chip, f"int{chip.word_bits}", graph, depth)
+            rows.append(replace(row, values=values_state(mapped), energy_by_level=energy_by_level(mapped)))
             if pictures is not None:
                 written += draw_spatial(found, mapped, Path(pictures))
     any_graph = next(iter(subject.graphs.values()))
@@ -188,13 +192,12 @@ def _predicted(graph: OperatorGraph, chip: Chip, phases: tuple[Phase, ...], thre
     return predict_step(graph, chip, phases, threads=threads, optimizer=optimizer)
 
 
-def _row(
-    cost: Cost, chip: Chip | None, dtype: str, graph: OperatorGraph, depth: int, values: str = "no part"
-) -> ChipCost:
+def _row(cost: Cost, chip: Chip | SpatialChip, dtype: str, graph: OperatorGraph, depth: int) -> ChipCost:
     from sevenfold.actions._subject import items_of
+    from sevenfold.hardware import Chip
 
     number, item = items_of(graph)
-    price, price_note = (None, ()) if chip is None else _price(chip)
+    price, price_note = _price(chip) if isinstance(chip, Chip) else (None, ())
     return ChipCost(
         chip=cost.chip,
         dtype=dtype,
@@ -209,12 +212,13 @@ def _row(
         share_bound=cost.seconds_by_bound.get(cost.bound_by, 0.0) / cost.seconds if cost.seconds else 0.0,
         seconds_by_phase=cost.seconds_by_phase,
         bytes_by_level=cost.bytes_by_level,
+        energy_by_level={},
         j_per_mac=2 * cost.joules / cost.flops if cost.joules is not None and cost.flops else None,
         power_w=cost.joules / cost.seconds if cost.joules is not None and cost.seconds else None,
         price_usd_per_hour=price,
         usd_per_million_items=None if price is None else price / 3600 * cost.seconds / number * 1e6,
-        values=values,
-        groups=_groups(cost, depth),
+        values="no part",
+        groups=_groups(cost, chip, depth),
         notes=(*cost.notes, *price_note, *graph.notes),
     )
 
@@ -231,7 +235,13 @@ def _price(chip: Chip) -> tuple[float | None, tuple[str, ...]]:
     return None, ()
 
 
-def _groups(cost: Cost, depth: int) -> tuple[Share, ...]:
+def _peak(chip: Chip | SpatialChip, dtype: str) -> float:
+    from sevenfold.hardware import Chip
+
+    return chip.peak(dtype).value if isinstance(chip, Chip) else 2 * chip.peak_macs_per_s
+
+
+def _groups(cost: Cost, chip: Chip | SpatialChip, depth: int) -> tuple[Share, ...]:
     found: dict[str, list[Any]] = {}
     for row in cost.rows:
         name = row.name if row.kind in ("optimizer", "overhead") else ".".join(row.path.split(".")[:depth])
@@ -240,6 +250,8 @@ def _groups(cost: Cost, depth: int) -> tuple[Share, ...]:
     for name, rows in found.items():
         seconds = sum(row.seconds for row in rows)
         by_bound: dict[str, float] = {}
+        joules = [row.joules for row in rows if row.joules is not None]
+        ideal = sum(row.flops / _peak(chip, row.dtype) for row in rows if row.flops)
         for row in rows:
             by_bound[row.bound_by] = by_bound.get(row.bound_by, 0.0) + row.seconds
         shares.append(
@@ -249,6 +261,8 @@ def _groups(cost: Cost, depth: int) -> tuple[Share, ...]:
                 share=seconds / cost.seconds if cost.seconds else 0.0,
                 flops=sum(row.flops for row in rows),
                 bytes=sum(row.bytes for row in rows),
+                joules=sum(joules) if len(joules) == len(rows) else None,
+                utilization=ideal / seconds if seconds else 0.0,
                 bound_by=max(by_bound, key=by_bound.__getitem__),
             )
         )

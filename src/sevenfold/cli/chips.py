@@ -9,14 +9,14 @@ import typer
 from sevenfold.cli._output import Json, emit
 
 if TYPE_CHECKING:
-    from sevenfold.actions.chips import ChipDetail, ChipList
+    from sevenfold.actions.chips import Chip, ChipDetail, ChipList, SpatialChip
 
 app = typer.Typer(help="Chips as data: every number with its source.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("list")
 def list_chips(as_json: Json = False) -> None:
-    """All chips: dense peaks, the best measured, memory, power, and the roofline's knee."""
+    """All chips: dense peaks, what is achievable, memory, power, and the roofline's knee."""
     from sevenfold.actions.chips import chips
 
     result = chips()
@@ -39,13 +39,16 @@ def show_chip(
 
 
 def _list(result: ChipList) -> Any:
+    from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     from sevenfold.units import BYTES, BYTES_PER_SECOND, WATTS, show
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, side in (
-        ("chip", "left"), ("fp32", "right"), ("bf16", "right"), ("bf16 best measured", "right"), ("int8", "right"),
+        ("chip", "left"), ("fp32 peak", "right"), ("bf16 peak", "right"), ("bf16 achievable", "right"),
+        ("int8 peak", "right"),
         ("memory", "right"), ("bandwidth", "right"), ("power", "right"), ("knee FLOP/B", "right"),
     ):  # fmt: skip
         table.add_column(name, justify=side)  # type: ignore[arg-type]
@@ -61,17 +64,107 @@ def _list(result: ChipList) -> Any:
             show(_value(chip.tdp_w), WATTS),
             _knee(chip),
         )
+    note = "achievable: the best matrix product that was measured and published; unknown where none was found"
+    names = "memory by memory, for mapping layers with `sevenfold cost --on`:"
+    return Group(table, Text(f"note: {note}"), Text(), Text(names), _spatial_list(result))
+
+
+def _spatial_list(result: ChipList) -> Any:
+    from rich.table import Table
+
+    from sevenfold.actions.chips import dram_bytes_per_s
+    from sevenfold.units import BYTES_PER_SECOND, COUNT, HERTZ, show
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, side in (
+        ("spatial chip", "left"), ("what it is", "left"), ("multipliers", "right"), ("words", "left"),
+        ("clock", "right"), ("peak MAC/s", "right"), ("DRAM", "right"), ("energies", "left"),
+    ):  # fmt: skip
+        table.add_column(name, justify=side, no_wrap=name != "what it is")  # type: ignore[arg-type]
+    for chip in result.spatial_chips:
+        table.add_row(
+            chip.name,
+            chip.title,
+            f"{chip.num_pes:,}",
+            f"int{chip.word_bits}",
+            show(chip.clock_hz, HERTZ),
+            show(chip.peak_macs_per_s, COUNT),
+            "no limit" if (rate := dram_bytes_per_s(chip)) is None else show(rate, BYTES_PER_SECOND),
+            "joules" if chip.energy_unit == "J" else "of one MAC",
+        )
     return table
 
 
 def _detail(result: ChipDetail) -> Any:
+    from rich.console import Group
+
+    parts = [] if result.chip is None else [_figures(result.chip, result.knees)]
+    return Group(*parts, *([] if result.spatial is None else [_levels(result.spatial)]))
+
+
+def _levels(chip: SpatialChip) -> Any:
+    """The memories and arrays, outermost first."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from sevenfold.units import HERTZ, JOULES, WATTS, show
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, side in (
+        ("level", "left"), ("what", "left"), ("words", "right"), ("holds", "left"), ("read", "right"),
+        ("write", "right"), ("words a cycle", "right"), ("", "left"),
+    ):  # fmt: skip
+        table.add_column(name, justify=side)  # type: ignore[arg-type]
+
+    def energy(value: float) -> str:
+        return show(value, JOULES) if chip.energy_unit == "J" else f"{value:g} MAC"
+
+    for level in chip.levels:
+        if level.kind == "array":
+            sides = f"rows carry {' '.join(level.row_dims)}, columns {' '.join(level.column_dims)}"
+            table.add_row(
+                level.name,
+                "array",
+                f"{level.rows} x {level.columns}",
+                "",
+                energy(level.transfer_energy),
+                "",
+                "",
+                sides,
+            )
+            continue
+        ports = (
+            level.words_per_cycle or f"{level.read_words_per_cycle or '-'} / {level.write_words_per_cycle or '-'}"
+        )
+        table.add_row(
+            level.name,
+            level.role,
+            "no limit" if level.capacity_words is None else f"{level.capacity_words:,}",
+            " ".join(level.holds),
+            energy(level.read_energy),
+            energy(level.write_energy),
+            "-" if ports == "- / -" else str(ports),
+            {"stream": "", "double": "double-buffered", "single": "single-buffered"}[level.buffering],
+        )
+    lines = [
+        Text(f"{chip.name}: {chip.title}", style="bold"),
+        Text(
+            f"{chip.num_pes:,} multipliers of {chip.word_bits} bits at {show(chip.clock_hz, HERTZ)}; a MAC takes "
+            f"{energy(chip.mac_energy)}; {show(chip.static_w, WATTS)} static; energies: {chip.energy_source}"
+        ),
+    ]
+    notes = [*chip.notes, *([chip.area_note] if chip.area_note else [])]
+    return Group(*lines, table, *(Text(f"note: {note}") for note in notes))
+
+
+def _figures(chip: Chip, known_knees: dict[str, float]) -> Any:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     from sevenfold.units import BYTES, BYTES_PER_SECOND, JOULES, USD_PER_HOUR, WATTS, show
 
-    chip = result.chip
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, side in (("figure", "left"), ("value", "right"), ("how", "left"), ("source", "left")):
         table.add_column(name, justify=side, overflow="fold", ratio=1 if name == "source" else None)  # type: ignore[arg-type]
@@ -85,7 +178,7 @@ def _detail(result: ChipDetail) -> Any:
     for dtype, figure in chip.peak_flops_per_s.items():
         add(f"peak {dtype}", figure, _rate(figure, _unit(dtype)))
     for dtype, figure in chip.achievable_flops_per_s.items():
-        add(f"best {dtype}", figure, _rate(figure, _unit(dtype)))
+        add(f"achievable {dtype}", figure, _rate(figure, _unit(dtype)))
     add("vector operations", chip.vector_ops_per_s, _rate(chip.vector_ops_per_s, "OP/s"))
     for level in chip.memory:
         add(f"{level.name} capacity", level.capacity_bytes, show(_value(level.capacity_bytes), BYTES))
@@ -104,7 +197,7 @@ def _detail(result: ChipDetail) -> Any:
     else:
         add("energy", None, "")
     lines: list[Any] = [Text(f"{chip.name}: {chip.title}", style="bold"), table, Text()]
-    knees = ", ".join(f"{dtype} {knee:.4g}" for dtype, knee in result.knees.items())
+    knees = ", ".join(f"{dtype} {knee:.4g}" for dtype, knee in known_knees.items())
     lines.append(Text(f"roofline's knee, FLOP per byte of {chip.memory[0].name}: {knees}"))
     if chip.node is not None:
         lines.append(Text(f"process: {chip.node}"))

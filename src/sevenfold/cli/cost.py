@@ -85,7 +85,7 @@ def _render(result: CostResult, depth: int) -> Any:
     for name, side in (
         ("chip", "left"), ("dtype", "left"), ("time is", "left"), ("latency", "right"), ("throughput", "right"),
         ("energy", "right"), ("a MAC", "right"), ("power", "right"), ("utilization", "right"), ("price", "right"),
-        ("a million", "right"), ("zeros", "left"), ("bound by", "left"),
+        ("$ a million", "right"), ("zeros", "left"), ("bound by", "left"),
     ):  # fmt: skip
         table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
     for row in result.rows:
@@ -135,14 +135,16 @@ def _throughput(row: ChipCost) -> str:
 
 
 def _groups(row: ChipCost) -> Any:
+    from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
-    from sevenfold.units import BYTES, FLOPS, SECONDS, show
+    from sevenfold.units import BYTES, FLOPS, JOULES, SECONDS, show
 
     table = Table(title=f"{row.chip}, {row.method}", title_justify="left", box=None, pad_edge=False)
     for name, side in (
         ("group", "left"), ("time", "right"), ("share", "right"), ("FLOPs", "right"), ("bytes", "right"),
-        ("bound by", "left"),
+        ("energy", "right"), ("utilization", "right"), ("bound by", "left"),
     ):  # fmt: skip
         table.add_column(name, justify=side)  # type: ignore[arg-type]
     for group in row.groups:
@@ -152,9 +154,17 @@ def _groups(row: ChipCost) -> Any:
             f"{group.share:.1%}",
             show(group.flops, FLOPS) if group.flops else "-",
             show(group.bytes, BYTES) if group.bytes else "-",
+            show(group.joules, JOULES),
+            f"{group.utilization:.1%}" if group.flops else "-",
             group.bound_by,
         )
-    return table
+    lines = [("bytes by level", row.bytes_by_level, BYTES), ("energy by level", row.energy_by_level, JOULES)]
+    shown = [
+        Text(f"{name}: " + ", ".join(f"{level} {show(value, unit)}" for level, value in by_level.items()))
+        for name, by_level, unit in lines
+        if by_level
+    ]
+    return Group(table, *shown)
 
 
 def _notes(row: ChipCost) -> list[str]:
