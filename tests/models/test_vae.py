@@ -231,7 +231,7 @@ def test_what_it_cannot_do_is_told():
         model.sample(1, noise=Noise([0]), sampling=Sampling(guidance=3.0))
     with pytest.raises(UsageError, match="the VAE is told nothing"):
         model.sample(1, noise=Noise([0]), condition=torch.zeros(1, dtype=torch.int64))
-    with pytest.raises(UsageError, match="the output gaussian is a density"):
+    with pytest.raises(UsageError, match="this output is a density"):
         model.bits_per_dimension(torch.zeros(1, 1, 8, 8))
     with pytest.raises(
         UsageError, match=r"the encoder of the VAE cannot take this input: got shape \[1, 1, 9, 9\]"

@@ -26,11 +26,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sevenfold.errors import UsageError
 from sevenfold.layers.noise import Noise
 
-__all__ = ["PixelOutput", "PixelOutputName", "pixel_output"]
+__all__ = ["PixelOutput", "PixelOutputName", "Shown", "pixel_output"]
 
 PixelOutputName = Literal["bernoulli", "gaussian", "shared-gaussian", "logistic", "categorical"]
+
+Shown = Literal["mean", "draw"]
 
 _LEAST_LOG_VARIANCE = -10.0  # pixels that are always 0 would make a density infinite
 _LEAST_LOG_SCALE = -7.0
@@ -53,6 +56,20 @@ class PixelOutput(nn.Module, ABC):
     @abstractmethod
     def draw(self, maps: Tensor, noise: Noise) -> Tensor:
         """Pixels [B, C, H, W] drawn from the distribution, in 0..1."""
+
+    def shown(self, maps: Tensor, how: Shown, noise: Noise) -> Tensor:
+        """Pixels in 0..1 for a person: the expected ones, or drawn ones."""
+        return (self.mean(maps) if how == "mean" else self.draw(maps, noise)).clamp(0, 1)
+
+    def require_probability(self) -> None:
+        """UsageError where discrete pixels have a density instead of a probability."""
+        if self.levels is None:
+            raise UsageError(
+                "this output is a density: it gives discrete pixels no probability",
+                got="bits per dimension",
+                expected="a model with output logistic or categorical (bernoulli for two levels)",
+                hint="--set model.output=logistic, with as many levels as the data has",
+            )
 
     def _split(self, maps: Tensor) -> tuple[Tensor, ...]:
         """n tensors [B, C, H, W]."""

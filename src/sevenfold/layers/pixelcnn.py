@@ -28,13 +28,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sevenfold.errors import UsageError
+from sevenfold.errors import SpecError, UsageError
 from sevenfold.layers.attention import CausalSelfAttention
 from sevenfold.layers.checking import require_rows
 from sevenfold.layers.generative import OnStep, untold
 from sevenfold.layers.noise import Noise
 
-__all__ = ["PixelCNN"]
+__all__ = ["PixelCNN", "require_prior"]
 
 
 class PixelCNN(nn.Module):
@@ -138,6 +138,14 @@ class PixelCNN(nn.Module):
         if labels is not None:
             require_rows("PixelCNN's classes", labels, self.classes)
         assert (context is not None) == (self.context > 0), "a model knows whether its prior has a context"
+
+
+def require_prior(width: int, heads: int, kernel: int) -> None:
+    """SpecError unless a model's prior can have these sizes."""
+    if width % heads:
+        raise SpecError("prior_width does not fit", got=width, expected=f"a multiple of prior_heads={heads}")
+    if kernel % 2 == 0:
+        raise SpecError("prior_kernel does not fit", got=kernel, expected="an odd number")
 
 
 class GatedLayer(nn.Module):

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from sevenfold.errors import UsageError
 from sevenfold.layers import Generative, Interpolates, Likelihood, Noise, Reconstructs, Sampling, require_images
 from sevenfold.layers.generative import OnStep, require_sampling, untold
-from sevenfold.layers.pixel_outputs import PixelOutputName, pixel_output
+from sevenfold.layers.pixel_outputs import PixelOutputName, Shown, pixel_output
 from sevenfold.models._entry import Family, Landmark, fit_generation
 from sevenfold.spec import Spec
 
@@ -49,7 +49,7 @@ class VAESpec(Spec):
     levels: int = Field(
         default=256, ge=2, description="values a pixel can take, for the outputs logistic and categorical"
     )
-    shown: Literal["mean", "draw"] = Field(
+    shown: Shown = Field(
         default="mean", description="samples: the expected pixels (as the paper shows), or pixels drawn from them"
     )
 
@@ -102,12 +102,7 @@ class VAE(Generative, Likelihood, Reconstructs, Interpolates):
         return torch.stack(weights).logsumexp(0) - math.log(num)
 
     def bits_per_dimension(self, *inputs: Tensor) -> Tensor:
-        if self.output.levels is None:
-            raise UsageError(
-                f"the output {self.spec.output} is a density: it gives discrete pixels no probability",
-                got="bits per dimension",
-                expected="a model with output logistic or categorical (bernoulli for two levels)",
-            )
+        self.output.require_probability()
         return -self.bound(inputs[0]) / (self._dimensions * math.log(2))
 
     def sample(
@@ -123,9 +118,9 @@ class VAE(Generative, Likelihood, Reconstructs, Interpolates):
         if condition is not None:
             raise UsageError("the VAE is told nothing", got="a condition", expected="none")
         maps = self.decode(sampling.temperature * noise.normal(self.spec.latent))
-        images = self.output.mean(maps) if self.spec.shown == "mean" else self.output.draw(maps, noise)
+        images = self.output.shown(maps, self.spec.shown, noise)
         on_step(1, 1)
-        return images.clamp(0, 1)
+        return images
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """The expected pixels of the most likely latents."""
