@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sevenfold.actions.recipe import recipe as recipe
     from sevenfold.actions.recipes import list_recipes as list_recipes
     from sevenfold.actions.recipes import show_recipe as show_recipe
+    from sevenfold.actions.run_report import run_report as run_report
     from sevenfold.actions.runs import check_runs as check_runs
     from sevenfold.actions.runs import compare_runs as compare_runs
     from sevenfold.actions.runs import list_runs as list_runs
@@ -79,6 +80,7 @@ _ACTIONS = {
     "show_run": "runs",
     "list_recipes": "recipes",
     "show_recipe": "recipes",
+    "run_report": "run_report",
     "sample": "sample",
     "simulate_eyeriss": "eyeriss",
     "train": "train",

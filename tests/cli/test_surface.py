@@ -62,6 +62,7 @@ SURFACE = {
     "recipes show": ["--json", "NAME"],
     "runs check": ["--json"],
     "runs compare": ["--json", "RUNS"],
+    "runs report": ["--json", "--out", "RUN"],
     "runs list": ["--json", "--limit", "--recipe", "--state"],
     "runs show": ["--json", "RUN"],
     "sample": [

@@ -1,4 +1,4 @@
-"""``sevenfold runs``: list, show, compare, check."""
+"""``sevenfold runs``: list, show, compare, check, report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="runs",
-    help="What was run here: list, show, compare, check.",
+    help="What was run here: list, show, compare, check, report.",
     invoke_without_command=True,
     rich_markup_mode=None,
 )
@@ -66,6 +66,22 @@ def compare(
     from sevenfold.actions.runs import compare_runs
 
     emit(compare_runs(runs), as_json, _render_comparison)
+
+
+@app.command("report")
+def report(
+    run: Annotated[str, typer.Argument(help="A run's id, or a beginning that no other id has.")],
+    out: Annotated[
+        str | None, typer.Option(help="Where to write; report.html in the run's folder without it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one run as an HTML page: curves, summary, and its samples beside the baselines."""
+    from rich.text import Text
+
+    from sevenfold.actions.run_report import run_report
+
+    emit(run_report(run, path=out), as_json, lambda result: Text(f"page: {result.path}", overflow="fold"))
 
 
 @app.command("check")

@@ -1,1 +1,1 @@
-"""Networks that predict a token from a fixed number of tokens before it."""
+"""Models of a token from the few before it, by counting or by features; and the chain of states behind them."""

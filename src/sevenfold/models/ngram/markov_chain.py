@@ -1,0 +1,124 @@
+"""The Markov chain over tokens: the next token from the few before it, by counting.
+
+B batch, T time, V vocabulary, n order, h the context: the last k tokens.
+
+    p_k(v | h) = (c(h v) + T(h) p_{k-1}(v | h')) / (N(h) + T(h))       k = 1 .. n; h' is h without its oldest token
+    p_0(v)     = (c(v) + T / V) / (N + T)
+
+c counts what followed what in the training text, N(h) is the sum of c(h v), T(h) how many different tokens followed
+h (Witten & Bell 1991, method C, interpolated): no setting to tune, and no token has probability 0. Before there
+are n tokens the chain looks at those that there are. Logits are log p; nothing is learnt by gradients, and one pass
+over the training text is all of it: counts of further passes weigh more against p_{k-1}.
+
+Markov 1913, An example of statistical investigation of the text Eugene Onegin concerning the connection of samples
+in chains (20,000 letters, as vowels and consonants); Shannon 1948 took it to letters and words.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from sevenfold.layers import OwnUpdate, require_tokens
+from sevenfold.models._entry import Family, Landmark, fit_tokens
+from sevenfold.spec import Spec
+
+
+class MarkovChainSpec(Spec):
+    """Settings of the Markov chain."""
+
+    vocabulary: int = Field(ge=1, description="different tokens")
+    order: int = Field(ge=1, le=4, description="tokens that the next one depends on (n): V^(n + 1) counts")
+
+
+class MarkovChain(OwnUpdate):
+    """tokens [B, T] -> logits [B, T, V]; position t sees tokens t - n + 1 to t."""
+
+    def __init__(self, spec: MarkovChainSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        size = spec.vocabulary
+        # tables[k - 1][h] = log p_k( . | h); context h is the number with digits of base V, the newest lowest.
+        self.tables = nn.ParameterList([torch.zeros(size**k, size) for k in range(1, spec.order + 1)])
+        for k in range(spec.order + 1):
+            self.register_buffer(f"counts_{k}", torch.zeros(size**k, size))
+
+    def counts(self, k: int) -> Tensor:
+        """How often each token followed each context of k tokens, [V^k, V]."""
+        return self.get_buffer(f"counts_{k}")
+
+    def forward(self, tokens: Tensor, *, check_values: bool = False) -> Tensor:
+        require_tokens("the contexts of the Markov chain", tokens, self.spec.vocabulary, values=check_values)
+        order = self.spec.order
+        shorter = [
+            self.tables[k - 1][self._contexts(tokens[:, :k], k)] for k in range(1, min(order, tokens.shape[1] + 1))
+        ]
+        return torch.cat([*shorter, self.tables[-1][self._contexts(tokens, order)]], dim=1)
+
+    @torch.no_grad()
+    def update(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Count what follows what in windows [B, T]; the mean cross-entropy of the batch before it was counted."""
+        loss = F.cross_entropy(self(inputs).flatten(0, 1), targets.flatten())
+        size = self.spec.vocabulary
+        for k in range(self.spec.order + 1):
+            followed = self._contexts(inputs, k) * size + targets[:, max(0, k - 1) :]
+            self.counts(k).add_(torch.bincount(followed.flatten(), minlength=size ** (k + 1)).view(-1, size))
+        self._tabulate()
+        return loss
+
+    def _contexts(self, tokens: Tensor, k: int) -> Tensor:
+        """The number of the k tokens up to each position from k - 1 on, [B, T - k + 1]; of none, zeros [B, T]."""
+        time = tokens.shape[1]
+        contexts = torch.zeros_like(tokens[:, max(0, k - 1) :])
+        for back in range(k):
+            contexts = contexts + tokens[:, k - 1 - back : time - back] * self.spec.vocabulary**back
+        return contexts
+
+    def _tabulate(self) -> None:
+        """tables from counts."""
+        lower = torch.full_like(self.counts(0), 1 / self.spec.vocabulary)
+        for k in range(self.spec.order + 1):
+            counts = self.counts(k)
+            different = (counts > 0).sum(1, keepdim=True)
+            every = lower.repeat(counts.shape[0] // lower.shape[0], 1)  # row h has that of h modulo V^(k - 1)
+            seen = counts.sum(1, keepdim=True) + different
+            lower = torch.where(seen > 0, (counts + different * every) / seen.clamp(min=1), every)
+            if k:
+                self.tables[k - 1].copy_(lower.log())
+
+
+MARKOV_CHAIN = Family(
+    landmark=Landmark(
+        name="markov-chain",
+        title="Markov chain",
+        family="ngram",
+        year=1913,
+        paper="Markov 1913, An Example of Statistical Investigation of the Text Eugene Onegin",
+        constraint="data",
+        summary="what follows what is counted in a text, and new text drawn from the counts",
+        proof="counts and smoothed probabilities equal a loop over the text with fractions; order 1 on two "
+        "symbols gives his two probabilities (tests/models/test_markov_chain.py)",
+        preset="markov-chain-small",
+    ),
+    task="causal-lm",
+    spec_type=MarkovChainSpec,
+    module=MarkovChain,
+    fit=fit_tokens,
+    shape=lambda spec: (64,),
+    # It learns by counting, which the optimizer's settings of a probe do not reach.
+    stands_alone=False,
+)
+
+
+@MARKOV_CHAIN.preset("paper", parameters=4)
+def markov_chain() -> MarkovChainSpec:
+    """Markov's own: vowels and consonants, the next from the last; four probabilities, two of them free."""
+    return MarkovChainSpec(vocabulary=2, order=1)
+
+
+@MARKOV_CHAIN.preset("laptop")
+def markov_chain_small() -> MarkovChainSpec:
+    """The next character from the last two, 0.9M probabilities for 96 characters."""
+    return MarkovChainSpec(vocabulary=96, order=2)
