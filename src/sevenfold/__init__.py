@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from sevenfold.actions.eyeriss import validate_eyeriss as validate_eyeriss
     from sevenfold.actions.fit import fit as fit
     from sevenfold.actions.generate import generate as generate
+    from sevenfold.actions.image_edits import inpaint as inpaint
+    from sevenfold.actions.image_edits import interpolate as interpolate
+    from sevenfold.actions.image_edits import reconstruct as reconstruct
+    from sevenfold.actions.image_edits import translate as translate
     from sevenfold.actions.load import load as load
     from sevenfold.actions.mechanisms import list_mechanisms as list_mechanisms
     from sevenfold.actions.mechanisms import show_mechanism as show_mechanism
@@ -61,6 +65,10 @@ _ACTIONS = {
     "diagnose": "diagnose",
     "fit": "fit",
     "generate": "generate",
+    "inpaint": "image_edits",
+    "interpolate": "image_edits",
+    "reconstruct": "image_edits",
+    "translate": "image_edits",
     "load": "load",
     "list_mechanisms": "mechanisms",
     "show_mechanism": "mechanisms",

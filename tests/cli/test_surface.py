@@ -33,6 +33,10 @@ SURFACE = {
     "generate": [
         "--json", "--max-new-tokens", "--prompt", "--seed", "--temperature", "--top-k", "--top-p", "SOURCE",
     ],
+    "inpaint": [
+        "--condition", "--guidance", "--image", "--json", "--mask", "--num", "--out", "--seed", "--steps", "RUN",
+    ],
+    "interpolate": ["--first", "--json", "--num", "--out", "--second", "--seed", "RUN"],
     "load": ["--dtype", "--json", "FOLDER"],
     "mechanisms": ["--json"],
     "mechanisms show": ["--json", "NAME"],
@@ -60,6 +64,7 @@ SURFACE = {
     "plan trend": ["--json", "--lever", "--picture", "--since", "--table", "--year"],
     "recipes list": ["--json"],
     "recipes show": ["--json", "NAME"],
+    "reconstruct": ["--image", "--json", "--num", "--out", "RUN"],
     "runs check": ["--json"],
     "runs compare": ["--json", "RUNS"],
     "runs report": ["--json", "--out", "RUN"],
@@ -67,6 +72,10 @@ SURFACE = {
     "runs show": ["--json", "RUN"],
     "sample": [
         "--condition", "--eta", "--fresh", "--guidance", "--json", "--num", "--seed", "--steps", "--temperature",
+        "RUN",
+    ],
+    "translate": [
+        "--condition", "--guidance", "--image", "--json", "--num", "--out", "--seed", "--steps", "--strength",
         "RUN",
     ],
     "train": ["--fresh", "--json", "--set", "RECIPE"],

@@ -15,6 +15,7 @@ from sevenfold.cli import (
     eyeriss,
     fit,
     generate,
+    image_edits,
     load,
     mechanisms,
     models,
@@ -62,6 +63,10 @@ app.command("cost")(cost.cost)
 app.command("load")(load.load)
 app.command("generate")(generate.generate)
 app.command("sample")(sample.sample)
+app.command("reconstruct")(image_edits.reconstruct)
+app.command("interpolate")(image_edits.interpolate)
+app.command("inpaint")(image_edits.inpaint)
+app.command("translate")(image_edits.translate)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(chips.app, name="chips")
 app.add_typer(models.app, name="models")
