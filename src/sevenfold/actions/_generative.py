@@ -38,7 +38,8 @@ class Opened:
         """The condition of each of ``num`` samples as the model takes it, and in words.
 
         Of classes ``condition`` is "7" or "0,1,2", of captions a caption; in turn, where there are fewer than
-        samples. Without it: all classes in turn, or the captions of the test part.
+        samples. Without it: all classes in turn, or the captions of the test part. What is made of images is made
+        of those of the test part.
         """
         kind = self.model.condition
         if kind == "none":
@@ -47,21 +48,29 @@ class Opened:
             return None, []
         if kind == "class":
             return _classes(condition, num, self.dataset.num_outputs)
+        if kind == "image":
+            return self._sources(condition, num), []
         return self._captions(condition, num)
 
-    def _captions(self, condition: str | None, num: int) -> tuple[Tensor, list[str]]:
+    def _sources(self, condition: str | None, num: int) -> Tensor:
+        if condition is not None:
+            raise UsageError(f"run {self.record.id} makes images of images", got=repr(condition))
+        return self._of_test(num)
+
+    def _of_test(self, num: int) -> Tensor:
+        """What ``num`` examples of the test part are told beside their image, evenly spaced."""
         import numpy as np
 
         from sevenfold.data import parts_of
 
+        test = self.dataset.test
+        return parts_of(test.batch((np.arange(num, dtype=np.int64) * len(test) // num) % len(test))[0])[1]
+
+    def _captions(self, condition: str | None, num: int) -> tuple[Tensor, list[str]]:
         captions = self.dataset.captions
         if captions is None:
             raise UsageError(f"the data of run {self.record.id} reads no captions", got=self.dataset.name)
-        if condition is not None:
-            rows = captions.tokens([condition]).expand(num, -1)
-        else:
-            test = self.dataset.test
-            rows = parts_of(test.batch((np.arange(num, dtype=np.int64) * len(test) // num) % len(test))[0])[1]
+        rows = self._of_test(num) if condition is None else captions.tokens([condition]).expand(num, -1)
         return rows, captions.texts(rows)
 
 

@@ -7,7 +7,7 @@ Shapes: N items, B items of a batch, T tokens of a window.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -205,6 +205,8 @@ class Dataset:
     tokenizer: TextTokenizer | None = None  # of a text: how tokens were made of it
     checker: CaptionChecker | None = None  # of captioned pictures: whether a picture shows what a caption says
     captions: CaptionTokens | None = None  # of captioned pictures: texts to tokens and back
+    #: Of two domains without pairs whose true translation is known: source images [B, C, H, W] as targets.
+    translation: Callable[[torch.Tensor], torch.Tensor] | None = None
     levels: int | None = None  # of images to sample: how many values a pixel can have, 0 to 1 in equal steps
 
     def with_train(self, train: Split) -> Dataset:

@@ -34,7 +34,7 @@ __all__ = [
     "untold",
 ]
 
-Condition = Literal["none", "class", "tokens"]
+Condition = Literal["none", "class", "tokens", "image"]
 OnStep = Callable[[int, int], None]  # (steps done, of how many)
 
 

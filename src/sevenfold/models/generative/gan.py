@@ -186,12 +186,12 @@ def gan() -> GANSpec:
 
 @GAN_FAMILY.preset("laptop")
 def gan_digits() -> GANSpec:
-    """For 8x8 digits: 200 units, 32 latent numbers, less dropout."""
+    """For 8x8 digits: a quarter as wide, 32 latent numbers, less dropout."""
     return GANSpec(
         image=8,
         latent=32,
-        width=200,
-        dropout=0.2,
+        width=300,
+        dropout=0.3,
         pixel_dropout=0.0,
         generator_spread=0.1,
         discriminator_spread=0.05,

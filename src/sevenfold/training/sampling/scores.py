@@ -12,6 +12,8 @@ N is the number of test images, 512 at most; as many samples are drawn, for the 
     real_class_accuracy         the same of the test images; `classifier_accuracy` of the held-out digits
     caption_accuracy            share of samples that show all that their test caption says; seen_caption_accuracy
                                 the same for validation captions, shuffled_caption_accuracy with captions exchanged
+    translation_error           mean absolute difference from the true translation, where the data knows it;
+                                untranslated_error of the source itself, mean_translation_error of the mean image
     test_bits_per_dimension     -log2 p(x) a pixel value of test images, or a bound; 256 images at most
     pixel_bits_per_dimension    of the same images with every pixel drawn on its own
 """
@@ -80,6 +82,8 @@ def score_samples(
     summary["sample_copies"] = _copies(samples, real, every)
     if model.condition == "class":
         summary |= _class_accuracy(classifier, dataset, samples, real, conditions)
+    if dataset.translation is not None and model.condition == "image" and conditions is not None:
+        summary |= _translation_errors(dataset.translation(conditions), samples, conditions, mean)
     if dataset.checker is not None and model.condition == "tokens":
         summary |= _caption_accuracy(workload, samples, conditions, on_sample)
     if isinstance(model, Likelihood):
@@ -121,6 +125,12 @@ def _class_accuracy(
         f"{name}_class_accuracy": float((classifier.classes(images) == asked).float().mean())
         for name, images in (("sample", samples), ("real", real))
     }
+
+
+def _translation_errors(true: Tensor, samples: Tensor, sources: Tensor, mean: Tensor) -> dict[str, float | None]:
+    """How far translations are from the true ones, beside doing nothing and beside the mean image."""
+    sets = {"translation_error": samples, "untranslated_error": sources, "mean_translation_error": mean}
+    return {name: float((images - true).abs().mean()) for name, images in sets.items()}
 
 
 def _caption_accuracy(
