@@ -110,14 +110,18 @@ class PixelCNN(nn.Module):
         temperature: float = 1.0,
         on_step: OnStep = untold,
     ) -> Tensor:
-        """Symbols [B, H, W], drawn one after the other; below temperature 1 nearer to the likeliest."""
+        """Symbols [B, H, W], drawn one after the other; below temperature 1 nearer to the likeliest, at 0 these."""
+        if temperature < 0:
+            raise UsageError("no such temperature", got=temperature, expected="0 or more")
         symbols = torch.zeros(len(noise), self.side, self.side, dtype=torch.int64, device=self.rows.device)
         for pixel in range(self.side**2):
             row, column = divmod(pixel, self.side)
             # Rows below are not looked at, so that they need not be computed.
             above = None if context is None else context[:, :, : row + 1]
             logits = self(symbols[:, : row + 1], labels=labels, context=above)[:, :, row, column]
-            symbols[:, row, column] = noise.choose((logits.double() / temperature).softmax(1))
+            likeliest = functional.one_hot(logits.argmax(1), self.symbols).double()
+            weights = (logits.double() / temperature).softmax(1) if temperature else likeliest
+            symbols[:, row, column] = noise.choose(weights)
             on_step(pixel + 1, self.side**2)
         return symbols
 

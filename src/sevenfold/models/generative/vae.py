@@ -186,5 +186,5 @@ def vae() -> VAESpec:
 
 @VAE_FAMILY.preset("laptop")
 def vae_small() -> VAESpec:
-    """For 8x8 digits of 17 grey levels: one hidden layer of 256, 8 latents, discretized logistic pixels."""
-    return VAESpec(image=8, hidden=256, latent=8, activation="relu", output="logistic", levels=17)
+    """For 8x8 digits of 17 grey levels: two hidden layers of 256, 8 latents, discretized logistic pixels."""
+    return VAESpec(image=8, hidden=256, layers=2, latent=8, activation="relu", output="logistic", levels=17)

@@ -233,12 +233,11 @@ def vqvae() -> VQVAESpec:
 
 @VQVAE_FAMILY.preset("laptop")
 def vqvae_small() -> VQVAESpec:
-    """For 8x8 digits of 17 grey levels: 4x4 places of 64 codes, and a prior of four layers."""
+    """For 8x8 digits of 17 grey levels: 2x2 places of 64 codes, and a prior of two layers."""
     return VQVAESpec(
         image=8,
         channels=1,
         width=32,
-        halvings=1,
         blocks=1,
         codes=64,
         code_width=16,
@@ -246,7 +245,7 @@ def vqvae_small() -> VQVAESpec:
         output="logistic",
         levels=17,
         prior_width=32,
-        prior_layers=4,
+        prior_layers=2,
         prior_kernel=3,
         dropout=0.2,
     )

@@ -343,7 +343,7 @@ def vqvae2_small() -> VQVAE2Spec:
         output="logistic",
         levels=17,
         prior_width=32,
-        prior_layers=3,
+        prior_layers=2,
         prior_kernel=3,
         prior_attention_every=2,
         prior_heads=2,
