@@ -157,6 +157,19 @@ def test_the_bound_holds_for_levels():
     assert bits_per_dimension(worse, data, torch.randn_like, levels=2).mean().item() > 3 * bits
 
 
+@pytest.mark.parametrize("at", [2, 7, 20, 99])
+def test_the_bound_from_some_of_its_terms_has_the_same_mean(at):
+    process = Process(betas("cosine", 100))
+    denoiser = Denoiser(process, lambda x, t: 0.2 * x)
+    data = torch.tensor([[0.5, -0.25, 1.0, 0.0]]).double().repeat(3000, 1)
+    torch.manual_seed(0)
+    whole = bits_per_dimension(denoiser, data[:500], torch.randn_like, levels=17)
+    some = bits_per_dimension(denoiser, data, torch.randn_like, levels=17, at=at)
+    error = some.std().item() / 3000**0.5 + whole.std().item() / 500**0.5
+    assert abs(some.mean().item() - whole.mean().item()) < 4 * error
+    assert some.std() > whole.std() or at == 99
+
+
 def test_the_simple_loss_is_the_mean_square_of_each_example():
     first, second = drawn(3, 2, 4, 4, seed=1), drawn(3, 2, 4, 4, seed=2)
     expected = [torch.nn.functional.mse_loss(a, b).item() for a, b in zip(first, second, strict=True)]

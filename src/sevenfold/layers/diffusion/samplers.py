@@ -14,7 +14,6 @@ A picture made noisy up to a step and walked from there is Meng et al. 2021 (SDE
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -49,23 +48,19 @@ def walk(
 
 @torch.no_grad()
 def encode(denoiser: Denoiser, data: Tensor, pairs: Pairs) -> Tensor:
-    """The noise that DDIM without noise would walk to this data: its steps backwards, to the first t of ``pairs``.
+    """The noise that DDIM without noise or clipping would walk to this data: its steps backwards.
 
     The prediction is taken where a step starts and not where it ends, so that the way back is nearly the same, the
     nearer the more steps there are.
     """
-    unclipped = replace(denoiser, clip=None, rederived=False)
     process, x = denoiser.process, data
     for t, s in reversed(pairs):
         here = _of(x, max(s, 0))
-        prediction, _ = unclipped.said(x, here)
-        found = process.data_from(denoiser.predicts, prediction, x, here)
-        found = denoiser.clip(found) if denoiser.clip is not None else found
-        # At the data itself there is no noise to tell: the network's answer at the first step is all there is.
-        noise = process.noise_from_data(found, x, here) if s >= 0 else unclipped.noise(prediction, x, here)
-        left = process.alpha_bar[_of(x, t) + 1]
-        origin = found if s >= 0 else x
-        x = spread(left.sqrt(), x) * origin + spread((1 - left).sqrt(), x) * noise
+        prediction, _ = denoiser.said(x, here)
+        noise = denoiser.noise(prediction, x, here)
+        left_s, left_t = process.alpha_bar[_of(x, s) + 1], process.alpha_bar[_of(x, t) + 1]
+        origin = (x - spread((1 - left_s).sqrt(), x) * noise) / spread(left_s.sqrt(), x)
+        x = spread(left_t.sqrt(), x) * origin + spread((1 - left_t).sqrt(), x) * noise
     return x
 
 
