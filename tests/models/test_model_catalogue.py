@@ -14,6 +14,7 @@ from sevenfold.counting import trace
 from sevenfold.errors import OutOfMemoryError, UnknownNameError, UsageError
 from sevenfold.layers import Played
 from sevenfold.models import MODELS, alternatives_for
+from sevenfold.models.control.policies import Policy
 from sevenfold.runs.recipe import Objective
 from sevenfold.spec import settings_of
 from sevenfold.training.objectives import loss_function
@@ -41,6 +42,7 @@ DATA = [
 ]
 
 
+JUDGES = [name for name in NAMES if MODELS[name].module is Policy]  # whose values are no part of its outputs
 TOKENS = ("causal-lm", "masked-lm", "seq2seq")
 
 
@@ -63,6 +65,7 @@ def outputs_of(entry, *, batch):
         "word-vectors": lambda: (batch, None),
         "image-text": lambda: (batch, batch),
         "generation": lambda: (batch,),
+        "control": lambda: (batch, spec.actions),
     }[entry.task]()
 
 
@@ -76,6 +79,8 @@ def loss_of(name, outputs):
     elif task == "word-vectors":
         targets = torch.zeros(outputs.shape)
         targets[:, 0] = 1
+    elif task == "control":
+        return outputs.square().mean()
     elif task == "generation":
         targets = torch.zeros(outputs.shape, dtype=torch.int64)
     elif task == "image-text":
@@ -132,7 +137,8 @@ def test_forward_and_backward_reach_every_parameter(name):
             for weight, gradient in zip(player.parameters, found, strict=True):
                 weight.grad = gradient
     else:
-        loss = loss_of(name, module(*inputs))
+        outputs = torch.cat([one.flatten() for one in module.judge(*inputs)]) if name in JUDGES else module(*inputs)
+        loss = loss_of(name, outputs)
         loss.backward()
         assert torch.isfinite(loss)
     for weight_name, weight in module.named_parameters():

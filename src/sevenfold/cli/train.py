@@ -143,6 +143,8 @@ def _render(record: RunRecord) -> RenderableType:
     from sevenfold.actions.train import kept_weights, loss_unit
 
     summary = record.summary
+    if "test_return" in summary:
+        return _render_play(record)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     unit = loss_unit(record)
     table.add_column("")
@@ -163,6 +165,35 @@ def _render(record: RunRecord) -> RenderableType:
         Text(
             f"weights: {weights}" if weights else "weights were not kept; --fresh trains it again", overflow="fold"
         ),
+    )
+
+
+def _render_play(record: RunRecord) -> RenderableType:
+    """An agent's return beside those of playing at random and of the environment's own baseline."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from sevenfold.actions.train import kept_weights
+    from sevenfold.units import SECONDS, show
+
+    summary = record.summary
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    table.add_column(f"mean return of {summary['evaluation_episodes']} episodes", justify="right")
+    for player, key in (("agent", "test"), ("at random", "random"), ("baseline", "baseline")):
+        mean, deviation = summary.get(f"{key}_return"), summary.get(f"{key}_return_deviation")
+        if isinstance(mean, float):
+            table.add_row(player, f"{mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}"))
+    weights = kept_weights(record)
+    seconds = show(float(summary["train_seconds"] or 0), SECONDS)
+    facts = f"{summary['steps']:,} agent steps, {summary['episodes']:,} episodes in {seconds}; "
+    return Group(
+        Text(f"run {record.id}"),
+        table,
+        Text(f"{facts}{summary['parameters']:,} parameters; ± is the standard deviation over episodes"),
+        Text(f"weights: {weights}" if weights else "weights were not kept", overflow="fold"),
     )
 
 

@@ -28,6 +28,7 @@ Task = Literal[
     "word-vectors",
     "image-text",
     "generation",
+    "control",
 ]
 
 
@@ -57,8 +58,9 @@ class DataChoice(Spec):
 class Optimizer(Spec):
     """How parameters follow gradients."""
 
-    name: Literal["adamw", "adam", "sgd", "rmsprop", "adagrad"] = Field(
-        default="adamw", description="adamw, adam, sgd, rmsprop or adagrad, as torch implements them"
+    name: Literal["adamw", "adam", "sgd", "rmsprop", "adagrad", "graves-rmsprop"] = Field(
+        default="adamw",
+        description="adamw, adam, sgd, rmsprop or adagrad, as torch has them; graves-rmsprop: eps inside the root",
     )
     lr: float = Field(default=1e-3, gt=0, description="peak learning rate")
     weight_decay: float = Field(default=0.01, ge=0, description="decoupled for adamw, L2 for the others")

@@ -12,6 +12,7 @@ Legend: B examples, T tokens, C classes or vocabulary, K outputs or candidates, 
     word-vectors    outputs [B, K], targets [B, K] in 0, 1, or -1 for none   binary cross-entropies an item
     image-text      outputs [B, B], targets [B]            mean of the cross-entropies of rows and of columns
     generation      outputs [B], targets [B], unused       the loss of each example is the model's own output
+    control         learned by acting: `sevenfold.training.reinforcement`
 
 A mean is over what is asked for, so that it does not depend on how a batch is cut; image-text alone depends on it.
 """
@@ -139,6 +140,9 @@ TASKS: Mapping[Task, TaskRule] = {
         smooths=False,
     ),
     "image-text": TaskRule("pair", _pairs, _rows, _arg_max, _rows, cut=False),
+    "control": TaskRule(
+        "agent step", _given, _rows, None, _rows, cut=False, smooths=False, nats=False, measure="loss"
+    ),
     "generation": TaskRule(
         "example", _given, _rows, None, _rows, smooths=False, nats=False, measure="loss", random=True
     ),

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +64,8 @@ def train_run(
     home = home or data_home()
     store = store or RunStore(home / "runs.sqlite")
     note = on_event or _logger.warning
+    if recipe.task == "control":
+        return _acted(recipe, store, home, note, on_step=on_step, keep_weights=keep_weights, fresh=fresh)
     run = _Run(recipe, store, home / "runs" / recipe.run_id(), note, keep_weights)
     record = None if fresh else run.finished()
     if record is not None:
@@ -81,6 +84,14 @@ def train_run(
             if fresh:
                 checkpoints.remove_checkpoints(run.checkpoints)
             return run.carry_out(workload, writer, on_step, power, lambda: interruption.wanted)
+
+
+def _acted(recipe: Recipe, store: RunStore, home: Path, note: Callable[[str], None], **how: Any) -> RunRecord:
+    """A run of the task control, which has no data set and a loop of its own."""
+    from sevenfold.training.reinforcement.running import control_run
+
+    record = None if how["fresh"] else _Run(recipe, store, home / "runs" / recipe.run_id(), note, True).finished()
+    return record if record is not None else control_run(recipe, store=store, home=home, note=note, **how)
 
 
 class _Run:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sevenfold.data import Inputs, parts_of
 from sevenfold.layers import AfterUpdate, AuxiliaryLoss, AuxiliaryOutputs
 from sevenfold.runs.recipe import Optimizer, Recipe
+from sevenfold.training.graves import GravesRMSprop
 from sevenfold.training.objectives import TASKS, Loss
 from sevenfold.training.schedules import rate_share
 
@@ -51,6 +52,15 @@ def optimizer_over(
             eps=settings.eps,
             weight_decay=decay,
             momentum=settings.momentum,
+        )
+    if settings.name == "graves-rmsprop":
+        return GravesRMSprop(
+            parameters,
+            settings.lr,
+            alpha=settings.beta2,
+            eps=settings.eps,
+            momentum=settings.momentum,
+            weight_decay=decay,
         )
     if settings.name == "adagrad":
         return torch.optim.Adagrad(parameters, lr=settings.lr, eps=settings.eps, weight_decay=decay)

@@ -44,6 +44,12 @@ def build_workload(recipe: Recipe) -> Workload:
     do not fit each other.
     """
     check_recipe(recipe)
+    if recipe.task == "control":
+        raise UsageError(
+            "an agent learns from an environment, not from a data set",
+            got=f"task control in {recipe.name}",
+            hint=f"`sevenfold train {recipe.name}`",
+        )
     dataset = load(recipe.data, task=recipe.task, subset_seed=recipe.seed)
     entry, settings = fitted_model(recipe, dataset)
     device = resolve_device(recipe)

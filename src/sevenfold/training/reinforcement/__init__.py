@@ -1,0 +1,15 @@
+"""Learning by acting: environments, experience, and the learners of values and of policies.
+
+snake            the game, in gymnasium's interface
+environments     ENVIRONMENTS: snake, gymnasium:ID, atari:GAME, and how each is preprocessed
+worlds           several environments side by side, which a checkpoint can bring back exactly
+markov           decision processes small enough to solve: value iteration, Q-learning, Snake as one of them
+replay           experience replay that stores each frame once
+returns          discounted returns, generalized advantages
+losses           what DQN, REINFORCE and PPO minimize
+graves           RMSProp with epsilon inside the root, as the DQN papers used it
+values, policies the learners: DQN; REINFORCE and PPO
+running          from a recipe of the task control to its run record
+
+Agents' networks and settings are landmarks (`sevenfold.models.control`).
+"""

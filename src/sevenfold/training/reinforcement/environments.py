@@ -1,0 +1,266 @@
+"""ENVIRONMENTS: name -> how an environment is made. A recipe of the task control names one as its data.
+
+    snake            the game of `snake`
+    gymnasium:ID     an environment that gymnasium has, with vector observations and numbered actions: CartPole-v1
+    atari:GAME       a game of ale-py (an extra), as the DQN papers played it: GAMENoFrameskip-v4, each action four
+                     frames, the larger of the last two, grey, 84 x 84; rewards clipped; no sticky actions
+
+>>> ENVIRONMENTS["snake"].frame(SnakeSettings(size=4))
+Frame(shape=(3, 4, 4), stack=1, actions=4, dtype='float32')
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from sevenfold.catalog import Catalogue
+from sevenfold.errors import SevenfoldError, UsageError, unknown_name
+from sevenfold.runs.recipe import DataChoice
+from sevenfold.spec import Spec
+from sevenfold.training.reinforcement.snake import Snake, greedy_move
+
+__all__ = ["ENVIRONMENTS", "EnvironmentEntry", "Frame", "chosen_environment"]
+
+ATARI_GAMES = (
+    "BeamRider",
+    "Breakout",
+    "Enduro",
+    "Pong",
+    "Qbert",
+    "Seaquest",
+    "SpaceInvaders",
+)  # Mnih 2013, table 1
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a player sees of a step, how many of them make an observation, and how many actions there are."""
+
+    shape: tuple[int, ...]
+    stack: int
+    actions: int
+    dtype: Literal["float32", "uint8"]
+
+    @property
+    def observation(self) -> tuple[int, ...]:
+        """The shape of an observation: ``stack`` frames along the first axis."""
+        return (self.stack * self.shape[0], *self.shape[1:])
+
+
+class Episodes(Spec):
+    """How an environment is used, whichever it is."""
+
+    environments: int = Field(default=1, ge=1, description="played side by side in training")
+    evaluation_episodes: int = Field(default=30, ge=1, description="episodes of the evaluation after training")
+
+
+class SnakeSettings(Episodes):
+    """Snake's board."""
+
+    size: int = Field(default=10, ge=2, le=64, description="cells a side")
+    limit: int = Field(default=0, ge=0, description="steps without food after which a game is cut off; 0 is 4 S S")
+
+
+class GymnasiumSettings(Episodes):
+    """An environment of gymnasium."""
+
+
+class AtariSettings(Episodes):
+    """A game of the Arcade Learning Environment."""
+
+    no_op_max: int = Field(default=30, ge=0, description="idle actions at the start of an episode, at most")
+    lives_end: bool = Field(default=True, description="in training, losing a life ends the episode for the learner")
+    clip_rewards: bool = Field(default=True, description="in training, rewards count by their sign")
+
+
+@dataclass(frozen=True)
+class EnvironmentEntry:
+    """An environment of the catalogue. ``make(settings, training)`` makes one."""
+
+    name: str
+    summary: str
+    settings: type[Episodes]
+    make: Callable[[Any, bool], gymnasium.Env[Any, Any]]
+    frame: Callable[[Any], Frame]
+    source: str
+    licence: str
+    version: Callable[[], str]
+    baseline: Callable[[npt.NDArray[Any]], int] | None = None  # a player without learning, on one observation
+    baseline_summary: str = ""
+
+
+ENVIRONMENTS: Catalogue[EnvironmentEntry] = Catalogue("environment")
+
+
+def chosen_environment(choice: DataChoice) -> tuple[EnvironmentEntry, Any]:
+    """The entry and the settings that a recipe names; raises for unknown names and settings."""
+    entry = ENVIRONMENTS[choice.name]
+    if choice.fraction != 1.0:
+        raise UsageError(
+            "an environment has no share to keep", got=f"data.fraction={choice.fraction}", expected="1"
+        )
+    try:
+        return entry, entry.settings.from_dict(choice.settings)
+    except SevenfoldError as error:
+        error.message = f"environment {choice.name!r}: {error.message}"
+        raise
+
+
+def _snake(settings: SnakeSettings, training: bool) -> gymnasium.Env[Any, Any]:
+    return Snake(settings.size, settings.limit or 4 * settings.size**2)
+
+
+ENVIRONMENTS.add(
+    "snake",
+    EnvironmentEntry(
+        name="snake",
+        summary="Snake on a board of size x size cells; the score is the food eaten",
+        settings=SnakeSettings,
+        make=_snake,
+        frame=lambda settings: Frame((3, settings.size, settings.size), 1, 4, "float32"),
+        source="sevenfold.training.reinforcement.snake",
+        licence="Apache-2.0",
+        version=lambda: "-",
+        baseline=greedy_move,
+        baseline_summary="the shortest path to the food around the body as it lies",
+    ),
+)
+
+
+def _gymnasium(name: str) -> EnvironmentEntry | None:
+    if not name.startswith("gymnasium:"):
+        return None
+    identity = name.partition(":")[2]
+    if identity not in gymnasium.registry:
+        raise unknown_name("environment of gymnasium", identity, list(gymnasium.registry))
+    return EnvironmentEntry(
+        name=name,
+        summary=f"{identity} of gymnasium",
+        settings=GymnasiumSettings,
+        make=lambda settings, training: gymnasium.make(identity),
+        frame=lambda settings: _vector_frame(identity),
+        source=f"gymnasium {identity}",
+        licence="MIT",
+        version=lambda: f"gymnasium {gymnasium.__version__}",
+    )
+
+
+def _vector_frame(identity: str) -> Frame:
+    environment = gymnasium.make(identity)
+    seen, moves = environment.observation_space, environment.action_space
+    environment.close()
+    if not isinstance(moves, gymnasium.spaces.Discrete) or not isinstance(seen, gymnasium.spaces.Box):
+        raise UsageError(
+            f"the learners here do not fit {identity}",
+            got=f"observations {seen}, actions {moves}",
+            expected="numbers as observation (Box) and numbered actions (Discrete)",
+        )
+    return Frame(tuple(seen.shape), 1, int(moves.n), "float32")
+
+
+class _AtariPicture(gymnasium.ObservationWrapper[npt.NDArray[np.uint8], Any, npt.NDArray[np.uint8]]):
+    """84 x 84 grey pixels with a channel axis [1, 84, 84]."""
+
+    def __init__(self, environment: gymnasium.Env[Any, Any]) -> None:
+        super().__init__(environment)
+        self.observation_space = gymnasium.spaces.Box(0, 255, (1, 84, 84), np.uint8)
+
+    def observation(self, observation: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        from PIL import Image
+
+        return np.asarray(Image.fromarray(observation).resize((84, 84), Image.Resampling.BOX), dtype=np.uint8)[None]
+
+
+class _AtariPlay(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Four frames an action, the larger of the last two; idle actions at the start; lives and signs in training."""
+
+    def __init__(self, environment: gymnasium.Env[Any, Any], settings: AtariSettings, training: bool) -> None:
+        super().__init__(environment)
+        self._settings, self._training = settings, training
+        self._lives, self._over, self._score = 0, True, 0.0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        observation, info = self.env.reset(seed=seed, options=options)
+        draw = np.random.default_rng(seed)
+        for _ in range(int(draw.integers(0, self._settings.no_op_max + 1))):
+            observation, _, terminated, truncated, info = self.env.step(0)
+            if terminated or truncated:
+                observation, info = self.env.reset()
+        self._lives, self._score = int(info.get("lives", 0)), 0.0
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        total, frames = 0.0, []
+        terminated = truncated = False
+        info: dict[str, Any] = {}
+        for _ in range(4):
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            frames.append(observation)
+            total += float(reward)
+            if terminated or truncated:
+                break
+        self._score += total
+        seen = np.maximum(*frames[-2:]) if len(frames) > 1 else frames[0]
+        lives = int(info.get("lives", 0))
+        if self._training and self._settings.lives_end and lives < self._lives:
+            terminated = True
+        self._lives = lives
+        if self._training and self._settings.clip_rewards:
+            total = float(np.sign(total))
+        return seen, total, terminated, truncated, {**info, "score": self._score}
+
+
+def _atari(name: str) -> EnvironmentEntry | None:
+    if not name.startswith("atari:"):
+        return None
+    game = name.partition(":")[2]
+    if importlib.util.find_spec("ale_py") is None:
+        raise UsageError(
+            "the Atari games come with ale-py, which is not installed",
+            got=name,
+            hint="pip install 'sevenfold[atari]' (ale-py is GPL-2.0, its games' own rights are not stated)",
+        )
+    import ale_py
+
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # its banner is no output of ours
+    gymnasium.register_envs(ale_py)
+    identity = f"{game}NoFrameskip-v4"
+    if identity not in gymnasium.registry:
+        known = [one.removesuffix("NoFrameskip-v4") for one in gymnasium.registry if one.endswith("NoFrameskip-v4")]
+        raise unknown_name("Atari game", game, known)
+
+    def make(settings: AtariSettings, training: bool) -> gymnasium.Env[Any, Any]:
+        plain = gymnasium.make(identity, obs_type="grayscale", max_episode_steps=None)
+        return _AtariPicture(_AtariPlay(plain, settings, training))
+
+    def frame(settings: AtariSettings) -> Frame:
+        environment = gymnasium.make(identity)
+        actions = environment.action_space
+        environment.close()
+        assert isinstance(actions, gymnasium.spaces.Discrete)
+        return Frame((1, 84, 84), 4, int(actions.n), "uint8")
+
+    return EnvironmentEntry(
+        name=name,
+        summary=f"{game} on the Atari 2600, {identity}: no sticky actions, four frames an action",
+        settings=AtariSettings,
+        make=make,
+        frame=frame,
+        source=f"ale-py, {identity}",
+        licence="ale-py GPL-2.0; the rights of the game itself are not stated",
+        version=lambda: f"ale-py {ale_py.__version__}",
+    )
+
+
+ENVIRONMENTS.add_finder(_gymnasium)
+ENVIRONMENTS.add_finder(_atari)
