@@ -123,7 +123,7 @@ def row(architecture: str, network: str, cases: list[Case]) -> dict[str, object]
     """Totals, and the worst of every check."""
 
     def total(name: str) -> float:
-        return sum(case.times * getattr(case, name) for case in cases)
+        return float(sum(case.times * getattr(case, name) for case in cases))
 
     ours_s, theirs_s = sum(case.ours_s for case in cases), sum(case.theirs_s for case in cases)
     return {

@@ -23,7 +23,7 @@ _COLUMNS = (
 
 @app.command("validate")
 def validate(as_json: Json = False) -> None:
-    """Predicted, published and relative error for AlexNet CONV1 to CONV5 and in total; VGG-16 in total."""
+    """Predicted, published and relative error for every convolution of AlexNet and VGG-16, and in total."""
     from sevenfold.actions.eyeriss import validate_eyeriss
 
     emit(validate_eyeriss(), as_json, _render)
@@ -134,9 +134,14 @@ def _render(result: Validation) -> Any:
     parts: list[Any] = [Text("AlexNet on Eyeriss, batch 4: predicted (published, error)", style="bold")]
     parts.append(_table([*result.layers, result.total]))
     means = ", ".join(f"{title} {result.mean_error[key]:.2%}" for key, title, _ in _COLUMNS)
-    parts += [Text(f"mean absolute error of the five layers: {means}"), Text()]
+    parts += [Text(f"mean absolute error of the five layers: {means}")]
+    left_out = {key: sum(map(abs, errors.values())) / len(errors) for key, errors in result.held_out.items()}
+    means = ", ".join(f"{title} {left_out[key]:.2%}" for key, title, _ in _COLUMNS if key in left_out)
+    parts += [Text(f"the same, each layer predicted by constants fitted on the other four: {means}"), Text()]
     parts += [Text("VGG-16 on Eyeriss, batch 3, searched mappings, the same constants", style="bold")]
-    parts.append(_table([*result.vgg16, result.vgg16_total]))
+    parts += [_table([*result.vgg16, result.vgg16_total]), Text()]
+    parts += [Text("VGG-16, given the measured elements and buffer accesses", style="bold")]
+    parts.append(_table([*result.vgg16_given, result.vgg16_given_total]))
     return Group(*parts, *(Text(f"note: {note}") for note in result.notes))
 
 
@@ -153,8 +158,10 @@ def _table(rows: list[Row]) -> Any:
 
 
 def _cell(row: Row, key: str, digits: int) -> str:
-    shown = f"{row.predicted[key]:.{digits}f}"
     published, error = row.published[key], row.error[key]
+    if key not in row.predicted:
+        return "" if published is None else f"({published:.{digits}f})"
+    shown = f"{row.predicted[key]:.{digits}f}"
     if published is None or error is None:
         return shown
     return f"{shown} ({published:.{digits}f}, {error:+.1%})"

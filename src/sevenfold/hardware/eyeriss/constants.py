@@ -6,6 +6,7 @@ Their errors on AlexNet are therefore in-sample. They are never fitted to anythi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 CLOCK_HZ = 200e6
 PORT_WORDS = 4.0  # 64 bits of reading, and as many of writing, a cycle at the global buffer
@@ -20,6 +21,19 @@ MAC_J = 4.68e-12
 RUNNING_W = 0.2146
 
 
+@dataclass(frozen=True)
+class Technology:
+    """The fitted constants together: those of all five layers unless others are given."""
+
+    pass_cycles: float = PASS_CYCLES
+    pooled_values: float = POOLED_VALUES
+    mac_j: float = MAC_J
+    running_w: float = RUNNING_W
+
+
+FITTED = Technology()
+
+
 def run_length_ratio(zeros: float) -> float:
     """Coded over plain size of values of which a share is zero: one pair of 64 / 3 bits for each that is not.
 
@@ -31,9 +45,9 @@ def run_length_ratio(zeros: float) -> float:
     return min(1.0, (1.0 - zeros) * (64 / 3) / 16)
 
 
-def zeros_before_pooling(zeros: float) -> float:
+def zeros_before_pooling(zeros: float, pooled_values: float = POOLED_VALUES) -> float:
     """Share of zeros of the outputs that become, pooled, a map with a share of zeros."""
-    return float(zeros ** (1.0 / POOLED_VALUES))
+    return float(zeros ** (1.0 / pooled_values))
 
 
 def fitted_power(macs_per_s: Sequence[float], watts: Sequence[float]) -> tuple[float, float]:

@@ -1,8 +1,9 @@
-"""What was measured on the Eyeriss chip: AlexNet's convolutions at batch 4, and how the chip mapped them.
+"""What was measured on the Eyeriss chip: AlexNet's convolutions and how the chip mapped them, and VGG-16's.
 
-Chen et al., JSSC 2017, Tables III (mapping), V (AlexNet) and the abstract's totals, as transcribed in
-cucapra/fodlam (raw/eyeriss-tableIII.txt, data/eyeriss-alexnet.csv); latencies, powers, MACs and active elements
-agree with stanford-mast/nn_dataflow's test_eyeriss_isscc16. The papers themselves were not at hand.
+Chen et al., JSSC 2017, Tables III (mapping), V (AlexNet, batch 4) and VI (VGG-16, batch 3), as transcribed in
+cucapra/fodlam (raw/eyeriss-tableIII.txt and -tableVI.txt, data/eyeriss-alexnet.csv and -vgg16.csv); of Table V,
+latencies, powers, MACs and active elements agree with stanford-mast/nn_dataflow's test_eyeriss_isscc16. The papers
+themselves were not at hand.
 """
 
 from __future__ import annotations
@@ -54,9 +55,28 @@ TABLE_III_KB = {
     "CONV1": (15.5, 72.2), "CONV2": (3.8, 91.1), "CONV3": (7.0, 84.5), "CONV4": (10.5, 84.5), "CONV5": (10.5, 84.5),
 }  # fmt: skip
 
-# VGG-16 at batch 3: totals of the abstract and of nn_dataflow's and the facts' arithmetic on Table VI.
+# Table VI, VGG-16 at batch 3. The transcription is a machine's reading; where a figure in it cannot be right, it is
+# what the table's own totals and percentages leave: CONV1-1 zeros 1.6% ("16%", all others have one decimal) and
+# DRAM 15.4 ("154"); CONV2-1 156 elements ("150 (93%)"); CONV2-2 processing 810.7 and buffer 2402.8 ("1110.3",
+# "2402.3"; like CONV1-2, and the totals); CONV4-2 DRAM 28.4 ("20.6", the total less the others); CONV5-1 168
+# elements ("163 (100%)"). MACs with three digits.
 VGG16_BATCH = 3
-VGG16_TOTAL_MS, VGG16_PROCESSING_MS, VGG16_POWER_MW, VGG16_DRAM_PER_MAC = 4309.5, 3755.0, 236.0, 0.0035
+TABLE_VI = (
+    Measured("CONV1-1", 247, 76.2, 38.0, 260, 156, 0.016, 112.5, 15.4),
+    Measured("CONV1-2", 218, 910.3, 810.6, 5550, 156, 0.477, 2402.8, 54.0),
+    Measured("CONV2-1", 242, 470.3, 405.3, 2770, 156, 0.248, 1201.4, 33.4),
+    Measured("CONV2-2", 231, 894.3, 810.7, 5550, 156, 0.387, 2402.8, 48.5),
+    Measured("CONV3-1", 254, 241.1, 204.0, 2770, 156, 0.397, 607.4, 20.2),
+    Measured("CONV3-2", 235, 460.9, 408.1, 5550, 156, 0.581, 1214.8, 32.2),
+    Measured("CONV3-3", 233, 457.7, 408.1, 5550, 156, 0.587, 1214.8, 30.8),
+    Measured("CONV4-1", 278, 135.3, 105.1, 2770, 168, 0.643, 321.3, 17.8),
+    Measured("CONV4-2", 261, 254.8, 210.0, 5550, 168, 0.747, 643.7, 28.4),
+    Measured("CONV4-3", 240, 246.3, 210.0, 5550, 168, 0.854, 643.7, 22.8),
+    Measured("CONV5-1", 258, 54.3, 48.3, 1390, 168, 0.794, 90.0, 6.3),
+    Measured("CONV5-2", 236, 53.7, 48.5, 1390, 168, 0.874, 90.0, 5.7),
+    Measured("CONV5-3", 230, 53.7, 48.5, 1390, 168, 0.885, 90.0, 5.6),
+)
+TOTAL_VI = Measured("total", 236, 4309.5, 3755.2, 46040, 158, 0.586, 11035.8, 321.1)
 
 # ISCA 2016, Fig. 10: row stationary on 256 elements, AlexNet at batch 16, in 1e9 MAC energies (ALU, DRAM, RF).
 ISCA16_BREAKDOWN = {
