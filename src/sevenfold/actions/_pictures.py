@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sevenfold.actions._spatial import MappedModel
+    from sevenfold.actions._spatial import MappedLayer, MappedModel
     from sevenfold.hardware import Chip
     from sevenfold.hardware.roofline import Cost
     from sevenfold.hardware.spatial.pictures import Dot
@@ -23,8 +23,9 @@ def draw_chip_roofline(cost: Cost, chip: Chip, dtype: str, folder: Path) -> Path
 
 
 def draw_spatial(cost: Cost, mapped: MappedModel, folder: Path) -> list[Path]:
-    """Roofline, energy by level, and the array on the layer that takes longest (a GIF)."""
-    from sevenfold.hardware.spatial.pictures import draw_array, draw_energy, draw_roofline
+    """Roofline, energy by level, and the array on the convolution that takes longest (a GIF)."""
+    from sevenfold.hardware.spatial.array_pictures import draw_array
+    from sevenfold.hardware.spatial.pictures import draw_energy, draw_roofline
 
     chip, title = mapped.chip, f"{mapped.graph.name} on {mapped.chip.name}"
     drawn = []
@@ -37,9 +38,15 @@ def draw_spatial(cost: Cost, mapped: MappedModel, folder: Path) -> list[Path]:
     costs = [part.cost for part in mapped.layers]
     path = folder / f"energy-{chip.name}.png"
     drawn.append(draw_energy(costs, title, path, unit=chip.energy_unit))
-    longest = max(mapped.layers, key=lambda part: part.cost.seconds * part.times)
+    longest = telling_layer(mapped)
     drawn.append(draw_array(longest.mapping.on(longest.layer, chip), folder / f"array-{chip.name}.gif"))
     return drawn
+
+
+def telling_layer(mapped: MappedModel) -> MappedLayer:
+    """The convolution that takes longest, else the layer that does: what a picture of the array shows most of."""
+    layers = [part for part in mapped.layers if part.layer.R * part.layer.S > 1] or list(mapped.layers)
+    return max(layers, key=lambda part: part.cost.seconds * part.times)
 
 
 def _dots(cost: Cost) -> list[Dot]:

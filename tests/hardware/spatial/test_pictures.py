@@ -11,8 +11,9 @@ from PIL import Image
 from sevenfold.actions.cost import cost
 from sevenfold.errors import UsageError
 from sevenfold.hardware.eyeriss.published import TABLE_III, alexnet
+from sevenfold.hardware.spatial.array_pictures import cells, draw_array, frames, label_lines, num_active, steps
 from sevenfold.hardware.spatial.catalogue import SPATIAL_CHIPS
-from sevenfold.hardware.spatial.pictures import cells, draw_array, draw_roofline, steps
+from sevenfold.hardware.spatial.pictures import Dot, draw_roofline
 
 CHIP = SPATIAL_CHIPS["eyeriss"]
 
@@ -45,7 +46,7 @@ def test_files_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEVENFOLD_HOME", str(tmp_path / "home"))
     layer = alexnet()[3]
     nest = TABLE_III["CONV4"].mapping(layer, CHIP).on(layer, CHIP)
-    with Image.open(draw_array(nest, tmp_path / "array.gif", frames=3)) as picture:
+    with Image.open(draw_array(nest, tmp_path / "array.gif", number=3)) as picture:
         assert picture.n_frames == 3  # type: ignore[attr-defined]
     result = cost("lecun1989", on=["isca16-rs", "h100"], pictures=tmp_path / "pictures")
     names = {Path(path).name for path in result.pictures}
@@ -55,3 +56,39 @@ def test_files_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             picture.verify()
     with pytest.raises(UsageError, match="no layer to draw"):
         draw_roofline([], 1.0, 1.0, "nothing", tmp_path / "none.png")
+
+
+def test_active_elements_are_counted_without_listing_them() -> None:
+    layer = alexnet()[3]
+    nest = TABLE_III["CONV4"].mapping(layer, CHIP).on(layer, CHIP)
+    for step in islice(steps(nest), 40):
+        assert num_active(nest, step) == len(list(cells(nest, step)))
+    first = next(iter(steps(nest)))
+    corner = {(cell.row, cell.column) for cell in cells(nest, first) if cell.row < 5 and cell.column < 4}
+    assert {(cell.row, cell.column) for cell in cells(nest, first, rows=5, columns=4)} == corner
+    chosen = frames(nest, 8)
+    assert len({frame.step for frame in chosen}) == 8
+    assert label_lines(chosen[0].cells[0], nest) == ["r 0", "h 0", "p 0", "c 0-2", "m 0-15"]
+
+
+def test_names_on_a_roofline_cover_neither_each_other_nor_a_dot(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sevenfold.hardware.spatial import pictures
+
+    kept = []
+    monkeypatch.setattr(pictures, "save_figure", lambda figure, path: kept.append(figure) or path)
+    dots = [Dot(f"layer.{n}", 1e9 * (1 + n / 20), 1e7, 0.02 + 0.001 * n) for n in range(30)]
+    draw_roofline(dots, 6.72e10, 7.2e8, "many near each other", Path("none.png"))
+    axes = kept[0].axes[0]
+    kept[0].draw_without_rendering()
+    named = [text for text in axes.texts if text.get_text().startswith("layer")]
+    assert len(named) >= 3
+    assert sum("layer" in part for text in named for part in text.get_text().split(",")) >= 5
+    # An annotation's own extent has its arrow in it: the letters alone are compared.
+    from matplotlib.text import Text
+
+    boxes = [Text.get_window_extent(text) for text in named]
+    for n, box in enumerate(boxes):
+        assert not box.count_overlaps(boxes[n + 1 :])
+    (drawn,) = axes.collections
+    places = axes.transData.transform(drawn.get_offsets())
+    assert not any(box.contains(*place) for box in boxes for place in places)

@@ -1,20 +1,20 @@
-"""Pictures: layers on a roofline, energy stacked by level, and the array with what every element holds, over time.
+"""Pictures: layers on a roofline, and their energy stacked by level.
 
-Every function writes one file and returns its path. Needs matplotlib (PNG, SVG) and Pillow (GIF).
+Every function writes one file and returns its path. Needs matplotlib (PNG, SVG). The array at work is in
+``array_pictures``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import pairwise
+from math import cos, hypot, pi, sin
 from pathlib import Path
 from typing import Any
 
 from sevenfold.errors import UsageError
-from sevenfold.hardware.spatial.architecture import Array
 from sevenfold.hardware.spatial.cost import MappingCost
-from sevenfold.hardware.spatial.mapping import Nest
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
@@ -53,9 +53,6 @@ def draw_roofline(
     largest = max(dot.seconds for dot in shown)
     sizes = [20 + 180 * dot.seconds / largest for dot in shown]
     axes.scatter(places, rates, s=sizes, color=COLOURS[0], alpha=0.6, edgecolors="white", linewidths=0.5)
-    slowest = sorted(zip(shown, places, rates, strict=True), key=lambda item: -item[0].seconds)[:8]
-    for dot, x, y in slowest:
-        axes.annotate(dot.name, (x, y), xytext=(5, -9), textcoords="offset points", fontsize=7)
     axes.set(
         xscale="log", yscale="log", xlim=(left, right), xlabel="FLOP per byte of the outermost memory",
         title=title,
@@ -65,8 +62,110 @@ def draw_roofline(
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set(ylim=(min([*rates, left * bandwidth_bytes_per_s]) / 2, 2 * peak_flops_per_s))
     axes.grid(alpha=0.2)
-    axes.text(knee, peak_flops_per_s, f" knee {knee:.3g}", va="bottom", fontsize=8)
+    roof = axes.annotate(
+        f"{EngFormatter('FLOP/s')(peak_flops_per_s)}, knee {knee:.3g}", (right, peak_flops_per_s), xytext=(-4, 4),
+        textcoords="offset points", ha="right", fontsize=8,
+    )  # fmt: skip
+    axes.text(0.01, 0.01, "area: time", transform=axes.transAxes, fontsize=7, color="#666666")
+    line = [(left, left * bandwidth_bytes_per_s), (knee, peak_flops_per_s), (right, peak_flops_per_s)]
+    _label_dots(figure, axes, shown, places, rates, sizes, [roof], line)
     return save_figure(figure, path)
+
+
+_LABELS = 12  # places that are named: those that take most time
+_TOGETHER = 9.0  # points: dots nearer than this share a label
+
+
+def _label_dots(
+    figure: Any,
+    axes: Any,
+    dots: Sequence[Dot],
+    xs: list[float],
+    ys: list[float],
+    sizes: list[float],
+    taken: list[Any],
+    line: list[tuple[float, float]],
+) -> None:
+    """Names beside their dots, where neither a name nor a dot lies yet; a thin line where that is some way off."""
+    from matplotlib.text import Text
+
+    figure.draw_without_rendering()  # the layout is settled, so that places in pixels are known
+    pixel = figure.dpi / 72
+    places = [tuple(axes.transData.transform((x, y))) for x, y in zip(xs, ys, strict=True)]
+    radii = [pixel * size**0.5 / 2 for size in sizes]
+    boxes = [artist.get_window_extent().padded(2) for artist in taken]
+    ends = [axes.transData.transform(end) for end in line]
+    covered = list(zip(places, radii, strict=True))
+    for (x0, y0), (x1, y1) in pairwise(ends):  # the roof as a row of points
+        covered += [((x0 + (x1 - x0) * n / 200, y0 + (y1 - y0) * n / 200), pixel) for n in range(201)]
+    window = axes.get_window_extent()
+    for members in _clusters(dots, places, _TOGETHER * pixel)[:_LABELS]:
+        first = members[0]
+        text = _names([dots[n].name for n in members])
+        label = axes.annotate(
+            text, (xs[first], ys[first]), xytext=(0, 0), textcoords="offset points", fontsize=7.5, va="center",
+            ha="center", arrowprops={"arrowstyle": "-", "color": "#888888", "lw": 0.6, "shrinkA": 0, "shrinkB": 2},
+        )  # fmt: skip
+        box = Text.get_window_extent(label)  # of the letters: an annotation's own has its arrow in it
+        half = ((box.x1 - box.x0) / 2, (box.y1 - box.y0) / 2)
+        found = _free_place(places[first], half, radii[first], pixel, window, boxes, covered)
+        if found is None:
+            label.remove()
+            continue
+        (x, y), far = found
+        label.set_position(((x - places[first][0]) / pixel, (y - places[first][1]) / pixel))
+        if not far:
+            label.arrow_patch.set_visible(False)
+        boxes.append(box.translated(x - (box.x0 + box.x1) / 2, y - (box.y0 + box.y1) / 2).padded(2))
+
+
+def _clusters(dots: Sequence[Dot], places: Sequence[Any], reach: float) -> list[list[int]]:
+    """Dots that lie on each other, those of most time first."""
+    groups: list[list[int]] = []
+    for n in sorted(range(len(dots)), key=lambda n: -dots[n].seconds):
+        for group in groups:
+            x, y = places[group[0]]
+            if hypot(places[n][0] - x, places[n][1] - y) < reach:
+                group.append(n)
+                break
+        else:
+            groups.append([n])
+    return sorted(groups, key=lambda group: -sum(dots[n].seconds for n in group))
+
+
+def _names(names: list[str]) -> str:
+    """Up to three names, and how many more."""
+    shown = [name if len(name) <= 28 else "…" + name[-27:] for name in sorted(names)[:3]]
+    return ", ".join(shown) + (f" + {len(names) - 3}" if len(names) > 3 else "")
+
+
+def _free_place(
+    place: Any,
+    half: tuple[float, float],
+    radius: float,
+    pixel: float,
+    window: Any,
+    boxes: list[Any],
+    dots: list[Any],
+) -> tuple[tuple[float, float], bool] | None:
+    """(centre of a label, whether it is far from its dot); the nearest that covers nothing."""
+    from matplotlib.transforms import Bbox
+
+    for ring, distance in enumerate((3, 9, 18, 30, 44, 60, 80)):
+        for turn in range(16):
+            angle = -pi / 4 + turn * pi / 8
+            x = place[0] + cos(angle) * (radius + distance * pixel + half[0])
+            y = place[1] + sin(angle) * (radius + distance * pixel + half[1])
+            box = Bbox([[x - half[0] - 1, y - half[1] - 1], [x + half[0] + 1, y + half[1] + 1]])
+            inside = window.x0 < box.x0 and box.x1 < window.x1 and window.y0 < box.y0 and box.y1 < window.y1
+            if inside and not box.count_overlaps(boxes) and not any(_covers(box, *dot) for dot in dots):
+                return (x, y), ring > 1
+    return None
+
+
+def _covers(box: Any, centre: Any, radius: float) -> bool:
+    x, y = min(max(centre[0], box.x0), box.x1), min(max(centre[1], box.y0), box.y1)
+    return hypot(centre[0] - x, centre[1] - y) < radius + 1
 
 
 def draw_energy(costs: Sequence[MappingCost], title: str, path: Path, *, unit: str = "J") -> Path:
@@ -92,158 +191,11 @@ def draw_energy(costs: Sequence[MappingCost], title: str, path: Path, *, unit: s
     if unit == "J":
         axes.yaxis.set_major_formatter(EngFormatter("J"))
     handles, names = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], names[::-1], fontsize=7, frameon=False)  # in the order of the stack
+    # Beside the bars, so that it covers none; in the order of the stack.
+    axes.legend(handles[::-1], names[::-1], fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.02)
     return save_figure(figure, path)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What one element holds: a range of every dimension."""
-
-    row: int
-    column: int
-    ranges: dict[str, range]
-
-
-def cells(nest: Nest, step: dict[int, int]) -> Iterator[Cell]:
-    """Every active element of the (last) array at a step: indices in time by the position of their loop."""
-    place = max(n for n, level in enumerate(nest.chip.levels) if isinstance(level, Array))
-    ranges = {dim: range(bound) for dim, bound in nest.layer.bounds.items()}
-    spread = []
-    for position, loop in enumerate(nest.loops):
-        if loop.node > place:
-            continue
-        if loop.node == place:
-            spread.append(loop)
-        else:
-            index = step.get(position, 0)
-            ranges[loop.dim] = ranges[loop.dim][index * loop.tile : (index + 1) * loop.tile]
-
-    def inner(number: int, row: int, column: int, held: dict[str, range]) -> Iterator[Cell]:
-        if number == len(spread):
-            yield Cell(row, column, held)
-            return
-        loop = spread[number]
-        for index in range(loop.count):
-            part = held[loop.dim][index * loop.tile : (index + 1) * loop.tile]
-            if part:
-                down = row * loop.count + index if loop.axis == "rows" else row
-                across = column * loop.count + index if loop.axis == "columns" else column
-                yield from inner(number + 1, down, across, {**held, loop.dim: part})
-
-    yield from inner(0, 0, 0, ranges)
-
-
-def steps(nest: Nest) -> Iterator[dict[int, int]]:
-    """Steps in time of the loops above the array, by position; the innermost advances first."""
-    place = max(n for n, level in enumerate(nest.chip.levels) if isinstance(level, Array))
-    loops = [(n, loop) for n, loop in enumerate(nest.loops) if loop.node < place and loop.axis == "time"]
-
-    def inner(number: int, ranges: dict[str, int], chosen: dict[int, int]) -> Iterator[dict[int, int]]:
-        if number == len(loops):
-            yield chosen
-            return
-        position, loop = loops[number]
-        left = ranges[loop.dim]
-        for index in range(-(-left // loop.tile)):
-            size = min(loop.tile, left - index * loop.tile)
-            yield from inner(number + 1, {**ranges, loop.dim: size}, {**chosen, position: index})
-
-    yield from inner(0, nest.layer.bounds, {})
-
-
-def draw_array(nest: Nest, path: Path, *, frames: int = 24) -> Path:
-    """The array with the filter row, input row and output row of every element; a GIF shows successive steps.
-
-    Rows of filters are colours; a cell says r (filter row), p (output row), h and w (input row and columns), c
-    (channels) and m (filters).
-    """
-    chosen = _frames(nest, frames if path.suffix == ".gif" else 1)
-    if path.suffix != ".gif":
-        figure, axes = _array_axes(nest)
-        _draw_cells(axes, nest, chosen[0])
-        return save_figure(figure, path)
-    from io import BytesIO
-
-    from PIL import Image
-
-    pictures = []
-    for step in chosen:
-        figure, axes = _array_axes(nest)
-        _draw_cells(axes, nest, step)
-        buffer = BytesIO()
-        figure.savefig(buffer, format="png", dpi=90)
-        buffer.seek(0)
-        pictures.append(Image.open(buffer).convert("P"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=350, loop=0)
-    return path
-
-
-def _frames(nest: Nest, number: int) -> list[dict[int, int]]:
-    """The first steps, then the first ones of later runs of the innermost loop."""
-    place = max(n for n, level in enumerate(nest.chip.levels) if isinstance(level, Array))
-    above = [loop for loop in nest.loops if loop.node < place and loop.axis == "time"]
-    run = above[-1].count if above else 1
-    first = -(-number // 2)
-    chosen = list(islice(steps(nest), first))
-    return chosen + list(islice(steps(nest), run, run * (number - first) + 1, run))[: number - first]
-
-
-def _array_axes(nest: Nest) -> tuple[Any, Any]:
-    array = nest.chip.arrays[-1]
-    rows, columns = min(array.rows, 32), min(array.columns, 32)
-    figure, axes = new_axes(1.0 + 0.62 * columns, 1.2 + 0.62 * rows)
-    axes.set(xlim=(0, columns), ylim=(rows, 0), xlabel="columns", ylabel="rows")
-    axes.set_xticks(range(0, columns, 2))
-    axes.set_yticks(range(0, rows, 2))
-    axes.set_aspect("equal")
-    return figure, axes
-
-
-def _draw_cells(axes: Any, nest: Nest, step: dict[int, int]) -> None:
-    from matplotlib.patches import Rectangle
-
-    array, layer = nest.chip.arrays[-1], nest.layer
-    rows, columns = min(array.rows, 32), min(array.columns, 32)
-    for row in range(rows):
-        for column in range(columns):
-            axes.add_patch(Rectangle((column, row), 1, 1, facecolor="#eeeeee", edgecolor="white"))
-    active = 0
-    for cell in cells(nest, step):
-        active += 1
-        if cell.row >= rows or cell.column >= columns:
-            continue
-        colour = COLOURS[cell.ranges["R"][0] % len(COLOURS)]
-        axes.add_patch(Rectangle((cell.column, cell.row), 1, 1, facecolor=colour, edgecolor="white", alpha=0.75))
-        text = _label(cell, nest)
-        axes.text(cell.column + 0.5, cell.row + 0.5, text, ha="center", va="center", fontsize=5.5, linespacing=1.1)
-    parts = []
-    for position, index in step.items():
-        loop = nest.loops[position]
-        parts.append(f"{loop.dim} {index}")
-    larger = "" if (rows, columns) == (array.rows, array.columns) else f", first {rows} x {columns} of it"
-    axes.set_title(
-        f"{layer.name} on {nest.chip.name}: {active} of {nest.chip.num_pes} elements{larger}\n"
-        f"step {', '.join(parts) or 'the only one'}",
-        fontsize=9,
-    )
-
-
-def _label(cell: Cell, nest: Nest) -> str:
-    layer, (p, q, r, s) = nest.layer, (cell.ranges[dim] for dim in "PQRS")
-    row = p[0] * layer.stride_h + r[0] * layer.dilation_h
-    columns = range(
-        q[0] * layer.stride_w + s[0] * layer.dilation_w, q[-1] * layer.stride_w + s[-1] * layer.dilation_w + 1
-    )
-    lines = [f"r{_span(r)} p{_span(p)}", f"h{row} w{_span(columns)}"]
-    lines.append(f"c{_span(cell.ranges['C'])}")
-    lines.append(f"m{_span(cell.ranges['M'])}")
-    return "\n".join(lines)
-
-
-def _span(part: range) -> str:
-    return str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}"
 
 
 def new_axes(width: float, height: float) -> tuple[Any, Any]:
@@ -251,7 +203,7 @@ def new_axes(width: float, height: float) -> tuple[Any, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=130)
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 
@@ -259,5 +211,5 @@ def new_axes(width: float, height: float) -> tuple[Any, Any]:
 def save_figure(figure: Any, path: Path) -> Path:
     """The file that was written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    figure.savefig(path)  # at its own resolution, for which labels were placed
     return path
