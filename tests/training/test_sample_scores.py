@@ -188,6 +188,11 @@ def test_a_finished_run_has_figures_baselines_and_sheets(kept):
     for name in ("samples.png", "real.png"):
         assert read_png(kept / "runs" / record.id / name, 1).shape == (1, 8 * 52 + 4, 8 * 52 + 4)
     assert not (kept / "runs" / record.id / "checkpoints").exists()
+    from sevenfold.cli.train import _samples
+
+    told = _samples(summary)
+    assert told.startswith(f"Fréchet distance of 359 samples {summary['sample_frechet']:.3g} (real images 1.33,")
+    assert f"recall {summary['sample_recall']:.1%}; {summary['test_bits_per_dimension']:.3f} bits" in told
 
 
 def test_classes_are_asked_for_and_found_again(kept):

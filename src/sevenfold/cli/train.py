@@ -162,6 +162,7 @@ def _render(record: RunRecord) -> RenderableType:
         Text(f"run {record.id}"),
         table,
         Text(_facts(summary)),
+        *([Text(_samples(summary), overflow="fold")] if "sample_frechet" in summary else []),
         Text(
             f"weights: {weights}" if weights else "weights were not kept; --fresh trains it again", overflow="fold"
         ),
@@ -195,6 +196,23 @@ def _render_play(record: RunRecord) -> RenderableType:
         Text(f"{facts}{summary['parameters']:,} parameters; ± is the standard deviation over episodes"),
         Text(f"weights: {weights}" if weights else "weights were not kept", overflow="fold"),
     )
+
+
+def _samples(summary: dict[str, Any]) -> str:
+    """What the samples are worth, beside the baselines."""
+    baselines = (("real", "real images"), ("pixel", "independent pixels"), ("mean", "mean image"))
+    beside = ", ".join(f"{title} {summary[f'{key}_frechet']:.3g}" for key, title in baselines)
+    facts = [f"Fréchet distance of {summary['num_samples']} samples {summary['sample_frechet']:.3g} ({beside})"]
+    shares = (
+        ("sample_precision", "precision"),
+        ("sample_recall", "recall"),
+        ("caption_accuracy", "captions right"),
+        ("sample_class_accuracy", "taken for the asked digit"),
+    )
+    facts += [f"{title} {summary[key]:.1%}" for key, title in shares if summary.get(key) is not None]
+    if "test_bits_per_dimension" in summary:
+        facts.append(f"{summary['test_bits_per_dimension']:.3f} bits a dimension")
+    return "; ".join([*facts, "`sevenfold runs report` shows them"])
 
 
 def _facts(summary: dict[str, Any]) -> str:
