@@ -62,6 +62,7 @@ SURFACE = {
         "--usd-per-chip-hour", "--usd-per-kwh",
     ],
     "plan trend": ["--json", "--lever", "--picture", "--since", "--table", "--year"],
+    "play": ["--json", "--out", "--seed", "RUN"],
     "recipes list": ["--json"],
     "recipes show": ["--json", "NAME"],
     "reconstruct": ["--image", "--json", "--num", "--out", "RUN"],

@@ -12,8 +12,8 @@ import torch
 from sevenfold.errors import UsageError
 from sevenfold.models import MODELS
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Optimizer, Recipe, Schedule
+from sevenfold.training.reinforcement.playing import build_playing
 from sevenfold.training.reinforcement.replay import Batch
-from sevenfold.training.reinforcement.running import build_playing
 from sevenfold.training.reinforcement.values import ValueLearner
 
 with warnings.catch_warnings():

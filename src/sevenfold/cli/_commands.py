@@ -20,6 +20,7 @@ from sevenfold.cli import (
     mechanisms,
     models,
     plan,
+    play,
     recipes,
     runs,
     sample,
@@ -63,6 +64,7 @@ app.command("cost")(cost.cost)
 app.command("load")(load.load)
 app.command("generate")(generate.generate)
 app.command("sample")(sample.sample)
+app.command("play")(play.play)
 app.command("reconstruct")(image_edits.reconstruct)
 app.command("interpolate")(image_edits.interpolate)
 app.command("inpaint")(image_edits.inpaint)

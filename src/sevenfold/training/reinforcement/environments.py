@@ -27,7 +27,10 @@ from sevenfold.runs.recipe import DataChoice
 from sevenfold.spec import Spec
 from sevenfold.training.reinforcement.snake import Snake, greedy_move
 
-__all__ = ["ENVIRONMENTS", "EnvironmentEntry", "Frame", "chosen_environment"]
+__all__ = ["ENVIRONMENTS", "EnvironmentEntry", "Frame", "Mode", "chosen_environment"]
+
+Mode = Literal["training", "evaluation", "pictures"]
+_RENDER = {"pictures": "rgb_array"}
 
 ATARI_GAMES = (
     "BeamRider",
@@ -83,12 +86,12 @@ class AtariSettings(Episodes):
 
 @dataclass(frozen=True)
 class EnvironmentEntry:
-    """An environment of the catalogue. ``make(settings, training)`` makes one."""
+    """An environment of the catalogue. ``make(settings, mode)`` makes one for training, evaluation or pictures."""
 
     name: str
     summary: str
     settings: type[Episodes]
-    make: Callable[[Any, bool], gymnasium.Env[Any, Any]]
+    make: Callable[[Any, Mode], gymnasium.Env[Any, Any]]
     frame: Callable[[Any], Frame]
     source: str
     licence: str
@@ -114,7 +117,7 @@ def chosen_environment(choice: DataChoice) -> tuple[EnvironmentEntry, Any]:
         raise
 
 
-def _snake(settings: SnakeSettings, training: bool) -> gymnasium.Env[Any, Any]:
+def _snake(settings: SnakeSettings, mode: Mode) -> gymnasium.Env[Any, Any]:
     return Snake(settings.size, settings.limit or 4 * settings.size**2)
 
 
@@ -145,7 +148,7 @@ def _gymnasium(name: str) -> EnvironmentEntry | None:
         name=name,
         summary=f"{identity} of gymnasium",
         settings=GymnasiumSettings,
-        make=lambda settings, training: gymnasium.make(identity),
+        make=lambda settings, mode: gymnasium.make(identity, render_mode=_RENDER.get(mode)),
         frame=lambda settings: _vector_frame(identity),
         source=f"gymnasium {identity}",
         licence="MIT",
@@ -239,9 +242,9 @@ def _atari(name: str) -> EnvironmentEntry | None:
         known = [one.removesuffix("NoFrameskip-v4") for one in gymnasium.registry if one.endswith("NoFrameskip-v4")]
         raise unknown_name("Atari game", game, known)
 
-    def make(settings: AtariSettings, training: bool) -> gymnasium.Env[Any, Any]:
-        plain = gymnasium.make(identity, obs_type="grayscale", max_episode_steps=None)
-        return _AtariPicture(_AtariPlay(plain, settings, training))
+    def make(settings: AtariSettings, mode: Mode) -> gymnasium.Env[Any, Any]:
+        plain = gymnasium.make(identity, obs_type="grayscale", render_mode=_RENDER.get(mode))
+        return _AtariPicture(_AtariPlay(plain, settings, mode == "training"))
 
     def frame(settings: AtariSettings) -> Frame:
         environment = gymnasium.make(identity)

@@ -5,7 +5,7 @@ An advance plays ``horizon`` steps in every environment, then makes ``epochs`` p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from sevenfold.training.reinforcement.returns import advantages
 from sevenfold.training.reinforcement.values import Stack
 from sevenfold.training.reinforcement.worlds import Episode, Worlds
 
-__all__ = ["Experience", "PolicyLearner", "policy_loss"]
+__all__ = ["Experience", "PolicyLearner", "policy_actor", "policy_loss"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,17 @@ def policy_loss(model: Policy, batch: Experience, *, penalty: float) -> Tensor:
         surrogate = losses.penalized_objective(logits, batch.actions, batch.logits, advantage, penalty=penalty)
     error = F.mse_loss(values, batch.returns)
     return surrogate + spec.value_weight * error - spec.entropy_weight * losses.entropy_of(logits).mean()
+
+
+def policy_actor(model: Policy, device: torch.device) -> Callable[[npt.NDArray[np.generic]], npt.NDArray[np.int64]]:
+    """The likeliest action of each observation."""
+
+    def act(observations: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+        with torch.no_grad():
+            best = model(seen(observations, device)).argmax(1)
+        return np.asarray(best.cpu().numpy(), dtype=np.int64)
+
+    return act
 
 
 class PolicyLearner:
@@ -95,9 +106,7 @@ class PolicyLearner:
         return Advance(len(experience.actions), tuple(episodes), figures)
 
     def act(self, observations: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
-        with torch.no_grad():
-            best = self.model(seen(observations, self._device)).argmax(1)
-        return np.asarray(best.cpu().numpy(), dtype=np.int64)
+        return policy_actor(self.model, self._device)(observations)
 
     def state(self) -> dict[str, Tensor]:
         held = {f"worlds.{name}": tensor for name, tensor in self.worlds.state().items()}

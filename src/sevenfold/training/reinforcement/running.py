@@ -9,109 +9,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from sevenfold import checkpoints
 from sevenfold.checkpoints import Checkpoint
-from sevenfold.errors import NonFiniteLossError, UsageError
-from sevenfold.models import MODELS, ModelEntry
-from sevenfold.models.control.dqn import DQN
-from sevenfold.models.control.policies import Policy
-from sevenfold.runs.recipe import Recipe, Scalar
+from sevenfold.errors import NonFiniteLossError
+from sevenfold.runs.recipe import Recipe
 from sevenfold.runs.store import RunRecord, RunStore, RunWriter
 from sevenfold.training.conditions import Interruption, random_states, restore_random_states, run_conditions
 from sevenfold.training.environment import describe_environment
 from sevenfold.training.failures import clear_failures
 from sevenfold.training.progress import Progress
-from sevenfold.training.reinforcement.environments import EnvironmentEntry, Frame, chosen_environment
 from sevenfold.training.reinforcement.learner import Learner
-from sevenfold.training.reinforcement.policies import PolicyLearner
-from sevenfold.training.reinforcement.values import Stack, ValueLearner
-from sevenfold.training.reinforcement.worlds import Episode, Worlds
-from sevenfold.training.workload import resolve_device, seeded
+from sevenfold.training.reinforcement.playing import Playing, build_playing, evaluated
+from sevenfold.training.reinforcement.worlds import Episode
+from sevenfold.training.workload import resolve_device
 
-__all__ = ["Playing", "build_playing", "control_run", "evaluated"]
+__all__ = ["control_run"]
 
 SAVED_EVERY_S = 300.0
-_EVALUATION_SEED = 10**6  # away from the seeds of training
 _RECENT = 100  # episodes of training whose mean return the summary states
-
-
-@dataclass(frozen=True)
-class Playing:
-    """What a recipe of the task control computes."""
-
-    recipe: Recipe
-    entry: ModelEntry
-    settings: Mapping[str, Scalar]
-    model: nn.Module
-    environment: EnvironmentEntry
-    environment_settings: Any
-    frame: Frame
-    device: torch.device
-
-    def worlds(self, num: int, seed: int, *, training: bool) -> Worlds:
-        """``num`` environments side by side."""
-        return Worlds(lambda: self.environment.make(self.environment_settings, training), num, seed)
-
-    def learner(self) -> Learner:
-        """The learner that the model is for, in its environments; raises UsageError where the recipe cannot be."""
-        worlds = self.worlds(self.environment_settings.environments, self.recipe.seed, training=True)
-        if isinstance(self.model, DQN):
-            return ValueLearner(self.recipe, self.model, worlds, self.frame, self.device)
-        assert isinstance(self.model, Policy)
-        return PolicyLearner(self.recipe, self.model, worlds, self.frame, self.device)
-
-
-def build_playing(recipe: Recipe) -> Playing:
-    """Build what a recipe names; raises for names, settings, and an agent that does not fit the environment."""
-    entry = MODELS[recipe.model.name]
-    if entry.task != recipe.task:
-        raise UsageError(
-            f"model {entry.name} is not for this task", got=f"task {recipe.task}", expected=f"task {entry.task}"
-        )
-    if recipe.accumulate != 1 or recipe.compile:
-        raise UsageError(
-            "learning by acting takes its updates whole",
-            got=f"accumulate={recipe.accumulate}, compile={recipe.compile}",
-            expected="accumulate=1, compile=False",
-        )
-    environment, given = chosen_environment(recipe.data)
-    frame = environment.frame(given)
-    settings = dict(entry.settings_for(frame.observation, frame.actions)) | recipe.model.settings
-    entry.spec(settings)
-    device = resolve_device(recipe)
-    model = seeded(recipe.seed, lambda: entry.build(settings)).to(device)
-    return Playing(recipe, entry, settings, model, environment, given, frame, device)
-
-
-def evaluated(playing: Playing, act: Callable[[Any], Any], episodes: int, *, seed: int = 0) -> list[Episode]:
-    """Whole episodes played by ``act`` (observations [N, ...] -> actions [N]), begun with seeds of their own."""
-    num = min(episodes, 8)
-    worlds = playing.worlds(num, _EVALUATION_SEED + seed, training=False)
-    stack = Stack(playing.frame, num)
-    stack.begin(worlds.observations)
-    # Each environment plays its share to the end: the first to finish would favour short episodes.
-    shares = [episodes // num + (index < episodes % num) for index in range(num)]
-    played: list[list[Episode]] = [[] for _ in range(num)]
-    try:
-        while any(len(done) < share for done, share in zip(played, shares, strict=True)):
-            moved = worlds.step(act(stack.observations()))
-            cut = moved.terminated | moved.truncated
-            for index, episode in zip(np.flatnonzero(cut), moved.finished, strict=True):
-                if len(played[index]) < shares[index]:
-                    played[index].append(episode)
-            stack.follow(moved.observations, cut)
-    finally:
-        worlds.close()
-    return [episode for done in played for episode in done]
 
 
 def control_run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from sevenfold.training.reinforcement.losses import value_error
 from sevenfold.training.reinforcement.replay import Batch, Replay
 from sevenfold.training.reinforcement.worlds import Worlds
 
-__all__ = ["ValueLearner"]
+__all__ = ["Stack", "ValueLearner", "value_actor"]
 
 
 class ValueLearner:
@@ -82,7 +82,7 @@ class ValueLearner:
         )
 
     def act(self, observations: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
-        return self._choose(observations, self._spec.epsilon_evaluation)
+        return value_actor(self.model, self._device)(observations)
 
     def state(self) -> dict[str, Tensor]:
         held = {f"replay.{name}": tensor for name, tensor in self.replay.state().items()}
@@ -104,16 +104,8 @@ class ValueLearner:
 
     def _explore(self, step: int) -> npt.NDArray[np.int64]:
         everything = step < self._spec.replay_starts
-        return self._choose(self._stack.observations(), 1.0 if everything else self.epsilon(step))
-
-    def _choose(self, observations: npt.NDArray[np.generic], epsilon: float) -> npt.NDArray[np.int64]:
-        random = torch.randint(self._spec.actions, (len(observations),)).numpy()
-        explores = (torch.rand(len(observations)) < epsilon).numpy()
-        if explores.all():
-            return random.astype(np.int64)
-        with torch.no_grad():
-            best = self.model(seen(observations, self._device)).argmax(1).cpu().numpy()
-        return np.where(explores, random, best).astype(np.int64)
+        epsilon = 1.0 if everything else self.epsilon(step)
+        return _chosen(self.model, self._stack.observations(), epsilon, self._device)
 
     def _learn(self, step: int) -> Tensor:
         batch = self.replay.sample(self._batch_size)
@@ -125,6 +117,23 @@ class ValueLearner:
         if self._spec.target_every and self._num_updates % self._spec.target_every == 0:
             self.target.load_state_dict(self.model.state_dict())
         return loss.detach()
+
+
+def value_actor(model: DQN, device: torch.device) -> Callable[[npt.NDArray[np.generic]], npt.NDArray[np.int64]]:
+    """The best action of each observation, but for the share that is random in evaluation too."""
+    return lambda observations: _chosen(model, observations, model.spec.epsilon_evaluation, device)
+
+
+def _chosen(
+    model: DQN, observations: npt.NDArray[np.generic], epsilon: float, device: torch.device
+) -> npt.NDArray[np.int64]:
+    random = torch.randint(model.spec.actions, (len(observations),)).numpy()
+    explores = (torch.rand(len(observations)) < epsilon).numpy()
+    if explores.all():
+        return random.astype(np.int64)
+    with torch.no_grad():
+        best = model(seen(observations, device)).argmax(1).cpu().numpy()
+    return np.where(explores, random, best).astype(np.int64)
 
 
 class Stack:

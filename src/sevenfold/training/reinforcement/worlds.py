@@ -17,6 +17,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sevenfold.errors import UsageError
+
 __all__ = ["Episode", "Moved", "Worlds"]
 
 Environment = gymnasium.Env[Any, Any]
@@ -103,6 +105,16 @@ class Worlds:
             for action in played[:length]:
                 self.observations[index] = self._move(index, action)[0]
             played = played[length:]
+
+    def picture(self, index: int) -> npt.NDArray[np.uint8]:
+        """What an environment looks like now, [H, W, 3]; raises UsageError where it cannot be shown."""
+        try:
+            seen = self._environments[index].render()
+        except gymnasium.error.DependencyNotInstalled as error:
+            raise UsageError("this environment's pictures need another package", got=str(error)) from None
+        if not isinstance(seen, np.ndarray):
+            raise UsageError("this environment shows no pictures", got=f"{type(seen).__name__} from render()")
+        return seen
 
     def close(self) -> None:
         """Let go of what the environments hold."""
