@@ -234,7 +234,7 @@ def test_what_does_not_fit_is_told(small):
         small.sample(1, noise=Noise([0]), sampling=Sampling(steps=21))
     with pytest.raises(UsageError, match=r"strength of a translation is a share: got 1\.5"):
         small.translate(images, strength=1.5, noise=Noise([0, 1]))
-    with pytest.raises(SpecError, match="widths does not fit"):
+    with pytest.raises(SpecError, match="width does not fit: got 30, expected a multiple of groups=4"):
         MODELS["ddpm-small"].build({"width": 30})
     with pytest.raises(UsageError, match="cannot halve these images"):
         MODELS["ddpm-small"].build({"image": 9})(torch.rand(1, 1, 9, 9))

@@ -17,12 +17,13 @@ Song, Meng & Ermon 2020, Denoising Diffusion Implicit Models.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from typing import Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from sevenfold.errors import UsageError
+from sevenfold.errors import SpecError, UsageError
 from sevenfold.layers import AveragedWeights, Interpolates, Noise, Reconstructs, Sampling
 from sevenfold.layers.diffusion import Denoiser, Process, ScheduleName, betas, encode, mean_square, slerp, walk
 from sevenfold.layers.diffusion.images import ImageDiffusion, Way, to_pixels
@@ -54,6 +55,12 @@ class DDIMSpec(Spec):
         default=None, ge=2, description="steps whose terms make an image's bits per dimension; none is all"
     )
     average: float = Field(default=0.9999, ge=0, lt=1, description="decay of the moving average of the weights")
+
+    @model_validator(mode="after")
+    def _the_width_fits(self) -> Self:
+        if self.width % self.groups:
+            raise SpecError("width does not fit", got=self.width, expected=f"a multiple of groups={self.groups}")
+        return self
 
 
 def unet_of(spec: DDIMSpec) -> DiffusionUNetSpec:

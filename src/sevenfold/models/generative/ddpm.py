@@ -20,12 +20,13 @@ Ho, Jain & Abbeel 2020, Denoising Diffusion Probabilistic Models; initial values
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Literal
+from typing import Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
+from sevenfold.errors import SpecError
 from sevenfold.layers import AveragedWeights, Interpolates, Noise, Sampling
 from sevenfold.layers.diffusion import Denoiser, Process, ScheduleName, betas, mean_square
 from sevenfold.layers.diffusion.images import ImageDiffusion, Way, from_pixels, to_pixels
@@ -58,6 +59,12 @@ class DDPMSpec(Spec):
         default=None, ge=2, description="steps whose terms make an image's bits per dimension; none is all"
     )
     average: float = Field(default=0.9999, ge=0, lt=1, description="decay of the moving average of the weights")
+
+    @model_validator(mode="after")
+    def _the_width_fits(self) -> Self:
+        if self.width % self.groups:
+            raise SpecError("width does not fit", got=self.width, expected=f"a multiple of groups={self.groups}")
+        return self
 
 
 def unet_of(spec: DDPMSpec) -> DiffusionUNetSpec:

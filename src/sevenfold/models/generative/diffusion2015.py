@@ -257,7 +257,7 @@ DIFFUSION_2015 = Family(
 )
 
 
-@DIFFUSION_2015.preset("paper")
+@DIFFUSION_2015.preset("paper", parameters=1_691_008)
 def diffusion2015() -> Diffusion2015Spec:
     """The network of the released code for MNIST, 28x28 pixels, in 1000 steps."""
     return Diffusion2015Spec()

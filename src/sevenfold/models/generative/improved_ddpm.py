@@ -21,12 +21,13 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager
-from typing import Literal
+from typing import Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
+from sevenfold.errors import SpecError
 from sevenfold.layers import AveragedWeights, Sampling
 from sevenfold.layers.diffusion import (
     Denoiser,
@@ -74,6 +75,16 @@ class ImprovedDDPMSpec(Spec):
         default=None, ge=2, description="steps whose terms make an image's bits per dimension; none is all"
     )
     average: float = Field(default=0.9999, ge=0, lt=1, description="decay of the moving average of the weights")
+
+    @model_validator(mode="after")
+    def _the_width_fits(self) -> Self:
+        if self.width % math.lcm(self.groups, self.heads):
+            raise SpecError(
+                "width does not fit",
+                got=self.width,
+                expected=f"a multiple of groups={self.groups} and heads={self.heads}",
+            )
+        return self
 
 
 def unet_of(spec: ImprovedDDPMSpec) -> DiffusionUNetSpec:
@@ -168,7 +179,7 @@ IMPROVED_DDPM = Family(
     fit=fit_generation,
     inputs=_inputs,
     dial="width",
-    dial_multiple=lambda spec: max(spec.groups, spec.heads),
+    dial_multiple=lambda spec: math.lcm(spec.groups, spec.heads),
 )
 
 
