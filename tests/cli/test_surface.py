@@ -16,8 +16,8 @@ SURFACE = {
     "chips list": ["--json"],
     "chips show": ["--json", "NAME"],
     "cost": [
-        "--batch", "--causal", "--depth", "--dtype", "--image", "--json", "--measure-zeros", "--on", "--optimizer",
-        "--pictures", "--seq", "--set", "--threads", "--train", "MODEL",
+        "--batch", "--causal", "--depth", "--dtype", "--html", "--image", "--json", "--measure-zeros", "--on",
+        "--optimizer", "--pictures", "--seq", "--set", "--threads", "--train", "MODEL",
     ],
     "count": [
         "--autocast", "--batch", "--causal", "--depth", "--dtype", "--forward-only", "--image", "--json", "--real",

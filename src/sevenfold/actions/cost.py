@@ -83,6 +83,33 @@ class CostResult:
         return {"schema_version": SCHEMA_VERSION, **asdict(self)}
 
 
+COLUMNS = (
+    "chip", "dtype", "time is", "latency", "throughput", "energy", "a MAC", "power", "utilization", "price",
+    "$ a million", "zeros", "bound by",
+)  # fmt: skip
+
+
+def shown_row(row: ChipCost) -> tuple[str, ...]:
+    """A chip's line of the table, in the order of ``COLUMNS``."""
+    from sevenfold.units import COUNT, JOULES, SECONDS, USD, USD_PER_HOUR, WATTS, show
+
+    return (
+        row.chip,
+        row.dtype,
+        {"roofline": "at least", "predicted": "predicted", "mapped": "modelled"}[row.method],
+        show(row.latency_s, SECONDS),
+        f"{show(row.items_per_s, COUNT)} {row.item}s/s",
+        show(row.energy_j, JOULES),
+        show(row.j_per_mac, JOULES),
+        show(row.power_w, WATTS),
+        f"{row.utilization:.1%}",
+        show(row.price_usd_per_hour, USD_PER_HOUR),
+        show(row.usd_per_million_items, USD),
+        {"measured": "measured", "no zeros assumed": "none assumed", "no part": "-"}[row.values],
+        f"{row.bound_by} ({row.share_bound:.0%})",
+    )
+
+
 def cost(
     model: str | nn.Module,
     inputs: tuple[Any, ...] | None = None,
@@ -100,6 +127,7 @@ def cost(
     settings: Mapping[str, Any] | None = None,
     measure_zeros: bool | None = None,
     pictures: str | Path | None = None,
+    html: str | Path | None = None,
 ) -> CostResult:
     """Latency, throughput, energy, utilization and what binds, of one forward pass (``train``: of a training step).
 
@@ -113,11 +141,14 @@ def cost(
     (``eyeriss``, or a JSON file of one) every layer gets its mapping of least energy. A chip that codes feature
     maps or gates zeros needs their values: of a run they are measured, of others with ``measure_zeros=True`` and
     real inputs; otherwise no zeros are assumed. ``pictures`` is a folder for a roofline of every chip and, of
-    spatial chips, energy by level and the array at work. Raises UsageError for unknown chips, models and dtypes.
+    spatial chips, energy by level and the array at work; ``html`` a file for one page with all
+    of it. Raises UsageError for unknown chips, models and dtypes.
     """
+    from sevenfold.actions._cost_page import Priced, cost_page
     from sevenfold.actions._pictures import draw_chip_roofline, draw_spatial
     from sevenfold.actions._spatial import energy_by_level, map_model, spatial_cost, values_state
     from sevenfold.actions._subject import subject_of
+    from sevenfold.diagnosis.cost_report import write_cost_report
     from sevenfold.hardware import Chip, dtype_name
     from sevenfold.hardware.roofline import roofline
 
@@ -130,7 +161,7 @@ def cost(
     subject = subject_of(model, inputs, options, train, optimizer)
     spatial = [chip for chip in chosen if not isinstance(chip, Chip)]
     values = subject.values(measure_zeros) if spatial or measure_zeros else None
-    rows: list[ChipCost] = []
+    priced: list[Priced] = []
     written: list[Path] = []
     for chip in chosen:
         if isinstance(chip, Chip):
@@ -138,30 +169,35 @@ def cost(
             chip.peak(own)
             graph = subject.graph(_TRACED_AS.get(own, own))
             bound = roofline(graph, chip, phases=phases, dtype=own if own in _TRACED_AS else None)
-            rows.append(_row(bound, chip, own, graph, depth))
+            priced.append(Priced(_row(bound, chip, own, graph, depth), bound, chip, None))
             if pictures is not None:
                 written.append(draw_chip_roofline(bound, chip, own, Path(pictures)))
             if chip.calibration is not None:
                 predicted = _predicted(graph, chip, phases, threads, optimizer)
-                rows.append(_row(predicted, chip, own, graph, depth))
+                priced.append(Priced(_row(predicted, chip, own, graph, depth), predicted, chip, None))
         else:  # a spatial chip computes in its own words, whatever dtype is asked of the others
             graph = subject.graph("float32")
             mapped = map_model(graph, chip, phases, values)
             found = spatial_cost(mapped)
             row = _row(found, chip, f"int{chip.word_bits}", graph, depth)
-            rows.append(replace(row, values=values_state(mapped), energy_by_level=energy_by_level(mapped)))
+            row = replace(row, values=values_state(mapped), energy_by_level=energy_by_level(mapped))
+            priced.append(Priced(row, found, None, mapped))
             if pictures is not None:
                 written += draw_spatial(found, mapped, Path(pictures))
     any_graph = next(iter(subject.graphs.values()))
-    return CostResult(
+    result = CostResult(
         model=any_graph.name,
         inputs=any_graph.inputs,
         phases=phases,
         metrics=subject.metrics(),
-        rows=tuple(rows),
+        rows=tuple(item.row for item in priced),
         layer_values=None if values is None else values.zeros,
         pictures=tuple(str(path) for path in written),
     )
+    if html is None:
+        return result
+    page = write_cost_report(cost_page(result, priced), Path(html))
+    return replace(result, pictures=(*result.pictures, str(page)))
 
 
 def _find(name: str) -> Chip | SpatialChip:

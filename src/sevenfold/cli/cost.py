@@ -48,6 +48,12 @@ def cost(
     pictures: Annotated[
         Path | None, typer.Option(help="Folder for pictures: rooflines; of spatial chips energy and the array.")
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for one page: tables, rooflines, energy by level, the array at work, step by step."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Latency, throughput, energy, utilization of MODEL on chips, and what binds it there."""
@@ -69,6 +75,7 @@ def cost(
         settings=read_settings(changes or []),
         measure_zeros=measure_zeros,
         pictures=pictures,
+        html=html,
     )
     emit(result, as_json, lambda shown: _render(shown, depth))
 
@@ -78,32 +85,15 @@ def _render(result: CostResult, depth: int) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from sevenfold.units import JOULES, SECONDS, USD, USD_PER_HOUR, WATTS, show
+    from sevenfold.actions.cost import COLUMNS, shown_row
 
     what = "a training step" if "backward" in result.phases else "a forward pass"
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, side in (
-        ("chip", "left"), ("dtype", "left"), ("time is", "left"), ("latency", "right"), ("throughput", "right"),
-        ("energy", "right"), ("a MAC", "right"), ("power", "right"), ("utilization", "right"), ("price", "right"),
-        ("$ a million", "right"), ("zeros", "left"), ("bound by", "left"),
-    ):  # fmt: skip
-        table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
+    numbers = {"latency", "throughput", "energy", "a MAC", "power", "utilization", "price", "$ a million"}
+    for name in COLUMNS:
+        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
     for row in result.rows:
-        table.add_row(
-            row.chip,
-            row.dtype,
-            {"roofline": "at least", "predicted": "predicted", "mapped": "modelled"}[row.method],
-            show(row.latency_s, SECONDS),
-            _throughput(row),
-            show(row.energy_j, JOULES),
-            show(row.j_per_mac, JOULES),
-            show(row.power_w, WATTS),
-            f"{row.utilization:.1%}",
-            show(row.price_usd_per_hour, USD_PER_HOUR),
-            show(row.usd_per_million_items, USD),
-            {"measured": "measured", "no zeros assumed": "none assumed", "no part": "-"}[row.values],
-            f"{row.bound_by} ({row.share_bound:.0%})",
-        )
+        table.add_row(*shown_row(row))
     title = Text(f"{result.model}, {what} on {', '.join(result.inputs)}", style="bold")
     parts: list[Any] = [title, Text(_metrics(result)), table, Text()]
     if depth:
@@ -126,12 +116,6 @@ def _metrics(result: CostResult) -> str:
         f"{show(own.weights, COUNT)} weights ({show(own.weight_bytes, BYTES)}) | "
         f"{show(own.macs_per_item, COUNT)} MACs {'an' if own.item == 'example' else 'a'} {own.item}"
     )
-
-
-def _throughput(row: ChipCost) -> str:
-    from sevenfold.units import COUNT, show
-
-    return f"{show(row.items_per_s, COUNT)} {row.item}s/s"
 
 
 def _groups(row: ChipCost) -> Any:

@@ -8,6 +8,7 @@ package. Looks and layout live in ``template/``.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -71,8 +72,8 @@ def page(diagnosis: Diagnosis) -> str:
         advice=[_advice(diagnosis, advice) for advice in diagnosis.advice],
         sections=sections,
         figures=[figure for group in sections.values() for figure in group],
-        figures_json=_json({f.key: _drawn(f) for group in sections.values() for f in group}),
-        diagnosis_json=_json(diagnosis.to_dict()),
+        figures_json=figures_json([f for group in sections.values() for f in group]),
+        diagnosis_json=safe_json(diagnosis.to_dict()),
         provenance=provenance_tables(diagnosis),
         budget=budget_text(diagnosis),
         meanings=MEANINGS,
@@ -81,10 +82,15 @@ def page(diagnosis: Diagnosis) -> str:
         columns=COLUMNS,
         methods=METHODS,
         used_methods=[method for method in METHODS if any(row.method == method for row in rows)],
-        css=Markup(_template("page.css")),
-        script=Markup(_template("page.js")),
-        plotly=Markup(_plotly()),
+        css=Markup(template_text("page.css")),
+        script=Markup(template_text("page.js")),
+        plotly=Markup(plotly()),
     )  # fmt: skip
+
+
+def figures_json(figures: Sequence[Figure]) -> Markup:
+    """The figures by key, as the page's script reads them."""
+    return safe_json({figure.key: _drawn(figure) for figure in figures})
 
 
 def _drawn(figure: Figure) -> dict[str, Any]:
@@ -134,7 +140,7 @@ def _date(text: str) -> str:
         return text
 
 
-def _json(data: Any) -> Markup:
+def safe_json(data: Any) -> Markup:
     """JSON that is safe inside a script element."""
     text = json.dumps(data, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
@@ -155,7 +161,7 @@ def _both(effect: Effect) -> str:
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.DictLoader({"page.html": _template("page.html")}),
+        loader=jinja2.DictLoader({"page.html": template_text("page.html")}),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -174,11 +180,12 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _template(name: str) -> str:
+def template_text(name: str) -> str:
+    """A file of the report's template: its looks and script serve other pages too."""
     return (files("sevenfold.diagnosis.report") / "template" / name).read_text("utf-8")
 
 
-def _plotly() -> str:
+def plotly() -> str:
     """plotly.js as the installed package ships it; a script element must not be closed inside it."""
     from plotly.offline import get_plotlyjs
 
