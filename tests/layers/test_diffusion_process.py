@@ -68,6 +68,15 @@ def test_paths_equal_diffusers(diffusers, walked):
     assert path(1000, 1) == [(999, -1)]
 
 
+def test_a_path_of_any_length_starts_in_noise():
+    assert path(1000, 50, spacing="proportional") == path(1000, 50, spacing="leading")
+    assert path(200, 150, spacing="leading")[0][0] == 149  # with a quarter of the noise left out
+    for walked in range(1, 201):
+        taken = [t for t, _ in path(200, walked, spacing="proportional")]
+        assert taken == [i * 200 // walked for i in reversed(range(walked))]
+        assert len(set(taken)) == walked
+
+
 def test_noising_and_velocity_equal_diffusers(diffusers):
     scheduler = diffusers.DDPMScheduler()
     process = Process(scheduler.betas.double())

@@ -25,7 +25,7 @@ from sevenfold.errors import SpecError, UsageError
 __all__ = ["ScheduleName", "Spacing", "betas", "cosine_betas", "erasing_betas", "linear_betas", "path"]
 
 ScheduleName = Literal["linear", "scaled-linear", "cosine", "erasing"]
-Spacing = Literal["leading", "trailing", "even"]
+Spacing = Literal["leading", "proportional", "trailing", "even"]
 
 
 def betas(name: ScheduleName, steps: int, *, first: float | None = None, last: float | None = None) -> Tensor:
@@ -102,7 +102,8 @@ def path(steps: int, walked: int | None = None, *, spacing: Spacing = "even") ->
     """The pairs (t, s), from noise to data, that sampling walks; s is the t of the next pair, and -1 the data.
 
     ``even``: from T-1 to 0 with both ends, evenly, rounded (improved DDPM); ``leading``: every (T // walked)th
-    from 0 (DDIM); ``trailing``: every (T / walked)th from T-1 down.
+    from 0, which leaves noise out where the number does not divide T; ``proportional``: floor(i T / walked), the
+    same where it does (DDIM, appendix D.2); ``trailing``: every (T / walked)th from T-1 down.
 
     >>> path(1000, 4)
     [(999, 666), (666, 333), (333, 0), (0, -1)]
@@ -114,6 +115,8 @@ def path(steps: int, walked: int | None = None, *, spacing: Spacing = "even") ->
         raise UsageError("a diffusion is not walked in that many steps", got=count, expected=f"1 to {steps}")
     if spacing == "leading":
         taken = [place * (steps // count) for place in range(count)]
+    elif spacing == "proportional":
+        taken = [place * steps // count for place in range(count)]
     elif spacing == "trailing":
         taken = [round(steps - place * steps / count) - 1 for place in range(count)][::-1]
     else:

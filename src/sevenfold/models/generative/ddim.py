@@ -92,7 +92,7 @@ class DDIM(ImageDiffusion, Interpolates, Reconstructs):
             Process(betas(spec.schedule, spec.steps)),
             shape=(spec.channels, spec.image, spec.image),
             levels=spec.levels,
-            way=Way(spec.walked, "leading", spec.eta),
+            way=Way(spec.walked, "proportional", spec.eta),
             bound_at=spec.bound_at,
         )
         self.spec = spec
