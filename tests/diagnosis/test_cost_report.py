@@ -56,7 +56,7 @@ def test_the_page_holds_the_result_its_figures_and_the_array(tmp_path: Path) -> 
     paths = {op.path for op in sevenfold.count("lecun1989", backward=False).graph.operators if op.macs}
     assert len(paths) >= 3
     for layer in paths:  # in every chip's table
-        assert own.count(f"<td>{layer}</td>") == 3
+        assert own.count(f"<td>{layer}</td>") >= 3
 
 
 def test_charts_place_layers_where_they_are() -> None:
