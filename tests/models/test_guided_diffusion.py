@@ -125,7 +125,7 @@ def test_the_gradient_that_guides_is_that_of_the_log_probability(small):
     t, labels = torch.tensor([3, 90]), torch.tensor([7, 2])
 
     def log_probability(x):
-        return small.classifier(x, t).log_softmax(1)[torch.arange(2), labels]
+        return small.classifier(x, 10 * t).log_softmax(1)[torch.arange(2), labels]
 
     found = small.log_class_gradient(x, t, labels)
     step = 1e-5
@@ -191,8 +191,8 @@ def test_the_bound_moves_the_variance_and_not_the_mean(small):
 
     loss, gradient = channel_gradients()
     torch.manual_seed(5)
-    _, _, noisy, t, noise = small._noised(images, labels)
-    prediction = small.unet(noisy, t, labels)[:, :1]
+    _, _, noisy, t, noise = small._noised((images, labels))
+    prediction = small.unet(noisy, 10 * t, labels)[:, :1]
     expected = torch.autograd.grad(mean_square(prediction, noise).sum(), prediction)[0]
     assert torch.allclose(gradient[:, :1], expected, atol=1e-7)
     assert gradient[:, 1:].abs().max() > 0
@@ -223,7 +223,13 @@ def test_a_sample_depends_on_its_seed_its_class_and_the_guidance(small):
     assert not torch.allclose(drawn([4], [2], guidance=0.0), drawn([4], [2], guidance=5.0), atol=1e-3)
     assert torch.equal(drawn([4], [2], guidance=small.spec.guidance), drawn([4], [2]))
     calls = []
-    small.sample(2, noise=Noise([0, 1]), sampling=Sampling(steps=3), on_step=lambda *done: calls.append(done))
+    small.sample(
+        2,
+        noise=Noise([0, 1]),
+        condition=torch.tensor([0, 1]),
+        sampling=Sampling(steps=3),
+        on_step=lambda *done: calls.append(done),
+    )
     assert calls == [(1, 3), (2, 3), (3, 3)]
 
 

@@ -29,7 +29,6 @@ __all__ = [
     "ResidualBlock",
     "TimeEmbedding",
     "Upsample",
-    "begin_as_identity",
     "timestep_waves",
 ]
 
@@ -154,22 +153,6 @@ class Upsample(nn.Module):
     def forward(self, x: Tensor, time_be: Tensor | None = None) -> Tensor:
         out: Tensor = self.conv(_resampled(x, "up"))
         return out
-
-
-@torch.no_grad()
-def begin_as_identity(module: nn.Module) -> None:
-    """Divide by 1e5 what ends every branch that is added to its input, so that blocks begin as the identity.
-
-    The last convolution of residual blocks and the projection of attention. DDPM's code draws them 1e-5 as large,
-    guided diffusion's sets them to 0, through which no gradient would reach what lies before.
-    """
-    for part in module.modules():
-        if isinstance(part, ResidualBlock):
-            part.conv2.weight.mul_(1e-5)
-            part.conv2.bias.zero_()
-        elif isinstance(part, PixelAttention):
-            part.projection.weight.mul_(1e-5)
-            part.projection.bias.zero_()
 
 
 def timestep_waves(

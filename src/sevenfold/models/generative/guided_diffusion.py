@@ -17,6 +17,8 @@ Dhariwal & Nichol 2021, Diffusion Models Beat GANs on Image Synthesis; settings 
 
 from __future__ import annotations
 
+import math
+from contextlib import AbstractContextManager
 from typing import Self
 
 import torch
@@ -25,22 +27,21 @@ from torch import Tensor
 from torch.nn import functional
 
 from sevenfold.errors import SpecError
-from sevenfold.layers import AveragedWeights, Generative, Noise, OnStep, Played, Player, Sampling
-from sevenfold.layers.checking import require_images, require_rows
+from sevenfold.layers import AveragedWeights, Played, Player, Sampling
 from sevenfold.layers.diffusion import (
     Denoiser,
+    Network,
     Process,
     ScheduleName,
     betas,
+    bits_per_dimension,
     mean_square,
-    path,
     step_term,
-    walk,
 )
+from sevenfold.layers.diffusion.images import ImageDiffusion, Way
+from sevenfold.layers.diffusion.initializing import zero_branches
 from sevenfold.layers.diffusion_unet import DiffusionUNet, DiffusionUNetSpec
-from sevenfold.layers.generative import require_sampling, untold
 from sevenfold.layers.noisy_classifier import NoisyClassifier
-from sevenfold.layers.unet_blocks import begin_as_identity
 from sevenfold.models._entry import Family, Input, Landmark, fit_generation
 from sevenfold.spec import Spec
 
@@ -73,7 +74,10 @@ class GuidedDiffusionSpec(Spec):
     levels: int = Field(default=256, ge=2, description="values that a pixel of the data has")
     walked: int = Field(default=250, ge=1, description="steps of sampling, where none are asked for")
     guidance: float = Field(default=1.0, ge=0, description="scale of the classifier's gradient; 0 is no guidance")
-    decay: float = Field(default=0.9999, ge=0, lt=1, description="of the moving average of weights that samples")
+    bound_at: int | None = Field(
+        default=None, ge=2, description="steps whose terms make an image's bits per dimension; none is all"
+    )
+    average: float = Field(default=0.9999, ge=0, lt=1, description="decay of the moving average of the weights")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -119,19 +123,26 @@ class GuidedDiffusionSpec(Spec):
         )
 
 
-class GuidedDiffusion(Generative, Played):
+class GuidedDiffusion(ImageDiffusion, Played):
     """Images [B, C, S, S] in 0..1 and labels [B] -> the hybrid loss of each at a step drawn for it, [B]."""
 
-    condition = "class"
+    asked = ("steps", "eta", "guidance")
 
     def __init__(self, spec: GuidedDiffusionSpec) -> None:
-        super().__init__()
+        super().__init__(
+            "guided diffusion",
+            Process(betas(spec.schedule, spec.steps)),
+            shape=(spec.channels, spec.image, spec.image),
+            levels=spec.levels,
+            way=Way(spec.walked),
+            classes=spec.classes,
+            bound_at=spec.bound_at,
+        )
         self.spec = spec
-        self.process = Process(betas(spec.schedule, spec.steps))
         self.unet = DiffusionUNet(spec.unet())
         self.classifier = NoisyClassifier(spec.classifier())
-        begin_as_identity(self)
-        self.average = AveragedWeights(self.unet, spec.decay)
+        zero_branches(self.unet)
+        self.average = AveragedWeights(self.unet, spec.average)
         self.average.follows = "denoiser"
 
     def players(self) -> tuple[Player, ...]:
@@ -147,66 +158,62 @@ class GuidedDiffusion(Generative, Played):
         )
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        data, labels, noisy, t, noise = self._noised(*inputs)
-        denoiser = self._denoiser(labels)
+        data, labels, noisy, t, noise = self._noised(inputs)
+        denoiser = Denoiser(self.process, self._network(labels), variance="learned-range", clip=None)
         prediction, spoken = denoiser.said(noisy, t)
         # The bound moves the variance alone: improved DDPM, section 3.2.
         found = denoiser.reverse_of(prediction.detach(), spoken, noisy, t, t - 1)
-        bound = step_term(self.process, found, data, noisy, t, levels=self.spec.levels)
-        return mean_square(prediction, noise) + BOUND_WEIGHT * self.process.steps * bound
+        bits = step_term(self.process, found, data, noisy, t, levels=self.levels) / math.log(2)
+        return mean_square(prediction, noise) + BOUND_WEIGHT * self.process.steps * bits
 
     def classifier_loss(self, *inputs: Tensor) -> Tensor:
         """-log p(y | x_t) of each example [B] in nats, at a step drawn for it."""
-        _, labels, noisy, t, _ = self._noised(*inputs)
-        return functional.cross_entropy(self.classifier(noisy, t), labels, reduction="none")
+        _, labels, noisy, t, _ = self._noised(inputs)
+        return functional.cross_entropy(self.class_logits(noisy, t), labels, reduction="none")
+
+    def class_logits(self, noisy: Tensor, t: Tensor) -> Tensor:
+        """log p(y | x_t) [B, K] up to a constant; t is told as if there were 1000 steps."""
+        return self.classifier(noisy, t * (1000 / self.process.steps))  # type: ignore[no-any-return]
 
     def log_class_gradient(self, noisy: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         """The gradient of log p(y | x_t) by x_t [B, C, S, S]: what guidance follows."""
         with torch.enable_grad():
             leaf = noisy.detach().requires_grad_(True)
-            chosen = functional.log_softmax(self.classifier(leaf, t), dim=1).gather(1, labels[:, None])
+            chosen = functional.log_softmax(self.class_logits(leaf, t), dim=1).gather(1, labels[:, None])
             return torch.autograd.grad(chosen.sum(), leaf)[0]
 
-    @torch.no_grad()
-    def sample(
-        self,
-        num: int,
-        *,
-        noise: Noise,
-        condition: Tensor | None = None,
-        sampling: Sampling = Sampling(),
-        on_step: OnStep = untold,
-    ) -> Tensor:
-        """Images of the classes [num], or of classes drawn evenly; ``guidance`` is the gradient's scale."""
-        require_sampling("guided diffusion", sampling, "steps", "guidance", "eta")
-        spec = self.spec
-        labels = noise.choose(torch.ones(num, spec.classes)) if condition is None else condition
-        start = noise.normal(spec.channels, spec.image, spec.image)
-        pairs = path(spec.steps, sampling.steps or spec.walked)
-        scale = spec.guidance if sampling.guidance is None else sampling.guidance
-        with self.average.applied():
-            denoiser = self._denoiser(labels.to(start.device), scale)
-            found = walk(denoiser, start, pairs, noise, eta=sampling.eta, on_step=on_step)
-        return ((found + 1) / 2).clamp(0, 1)
+    def reverse_process(self, condition: Tensor | None, sampling: Sampling = Sampling()) -> Denoiser:
+        assert condition is not None, "every caller has looked"
+        labels = condition
+        scale = self.spec.guidance if sampling.guidance is None else sampling.guidance
 
-    def _noised(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        require_images("guided diffusion", images, self.spec.channels, self.spec.image)
-        require_rows("guided diffusion's classes", labels, self.spec.classes)
-        data = 2 * images - 1
-        t = torch.randint(self.process.steps, (len(images),), device=images.device)
-        noise = torch.randn_like(data)
-        return data, labels, self.process.noised(data, t, noise), t, noise
-
-    def _denoiser(self, labels: Tensor, scale: float = 0.0) -> Denoiser:
         def guide(noisy: Tensor, t: Tensor) -> Tensor:
             return scale * self.log_class_gradient(noisy, t, labels)
 
         return Denoiser(
-            self.process,
-            lambda noisy, t: self.unet(noisy, t, labels),
-            variance="learned-range",
-            guide=guide if scale else None,
+            self.process, self._network(labels), variance="learned-range", guide=guide if scale else None
         )
+
+    def bits_per_dimension(self, *inputs: Tensor) -> Tensor:
+        """The bound without guidance: what guidance draws from is no distribution that the bound is of."""
+        data, labels = self.read(inputs)
+        with torch.no_grad(), self.best_weights():
+            plain = self.reverse_process(labels, Sampling(guidance=0.0))
+            return bits_per_dimension(plain, data, torch.randn_like, levels=self.levels, at=self.bound_at)
+
+    def best_weights(self) -> AbstractContextManager[None]:
+        return self.average.applied()
+
+    def _noised(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        data, labels = self.read(inputs)
+        assert labels is not None, "read has looked"
+        t = torch.randint(self.process.steps, (len(data),), device=data.device)
+        noise = torch.randn_like(data)
+        return data, labels, self.process.noised(data, t, noise), t, noise
+
+    def _network(self, labels: Tensor) -> Network:
+        """(x_t, t) -> noise and share [B, 2 C, S, S] for these labels."""
+        return lambda noisy, t: self.unet(noisy, t * (1000 / self.process.steps), labels)
 
 
 GUIDED_DIFFUSION = Family(
@@ -283,8 +290,9 @@ def guided_diffusion_small() -> GuidedDiffusionSpec:
         classifier_blocks=1,
         groups=8,
         steps=100,
-        walked=50,
+        walked=25,
         schedule="cosine",
         levels=17,
-        decay=0.995,
+        bound_at=25,
+        average=0.995,
     )
