@@ -62,3 +62,28 @@ def test_batches_and_subsets():
 def test_another_task_is_told():
     with pytest.raises(UsageError, match="does not serve the task"):
         load(DataChoice(name="striped-digits"), task="classification")
+
+
+# ---- two classes of any data set as domains
+
+
+def test_two_photographs_are_two_domains():
+    apart = DataChoice(name="patches", settings={"condition": "image"})
+    data, labelled = load(apart, task="generation"), load(DataChoice(name="patches"), task="generation")
+    assert data.num_outputs == 0
+    counts = [int((labelled.train.targets == label).sum()) for label in (0, 1)]
+    assert len(data.train) == max(counts)
+    (targets, sources), labels = data.train.batch(np.arange(len(data.train)))
+    assert set(labels.tolist()) == {1}
+    of = [labelled.train.inputs[labelled.train.targets == label] for label in (0, 1)]
+    for given, whole, count in zip((sources, targets), of, counts, strict=True):
+        assert torch.equal(given[:count], whole)
+        assert torch.equal(given[count:], whole[: len(given) - count])  # the smaller one once more
+    part = load(apart.with_changes({"fraction": 0.2}), task="generation").train
+    assert len(part) < len(data.train) / 2
+    part.batch(np.arange(len(part)))
+
+
+def test_ten_classes_are_not_two_domains():
+    with pytest.raises(UsageError, match="does not hold two kinds of image: got classes 0, 1, 2, 3"):
+        load(DataChoice(name="digits", settings={"condition": "image"}), task="generation")

@@ -20,6 +20,8 @@ from sevenfold.training.workload import build_workload
 QUICK: dict[str, dict[str, object]] = {
     "gpt-10m": {"model.layers": 1, "model.width": 48, "model.heads": 6, "data.context": 32, "model.context": 32},
     "lenet5-digits": {"optimizer.lr": 1e-4},  # its logits are squared distances, up to some hundreds
+    "wgan-digits": {"batch_size": 10},  # five updates a step
+    "wgan-gp-digits": {"batch_size": 10},
 }
 
 

@@ -223,6 +223,8 @@ def _images(opened: Opened, num: int, files: Sequence[str | os.PathLike[str]]) -
         return torch.stack([_one_image(opened, os.fspath(path)) for path in files]), None
     count = min(checked_num(num, at_most=_AT_MOST), len(opened.dataset.test))
     images, *told = parts_of(opened.dataset.test.batch(np.arange(count, dtype=np.int64))[0])
+    if opened.model.condition == "image":  # such a model is given sources, not what it should make of them
+        return told[0].float(), None
     return images.float(), told[0] if told else None
 
 

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from sevenfold.data._catalogue import DATASETS, DatasetEntry
 from sevenfold.data._dataset import Dataset, ExampleSplit, Provenance, Split
-from sevenfold.data._generation import ClassConditioned, Conditioning
+from sevenfold.data._generation import Conditioning, conditioned
 from sevenfold.data._photographs import PHOTOGRAPHS_LICENCE, photographs
 from sevenfold.data._splitting import Shares
 from sevenfold.data.order import order
@@ -98,7 +98,7 @@ def _split(blocks: list[tuple[Bytes, int]], settings: PatchSettings) -> Split:
     ]
     images = np.stack([patch for patch, _ in patches])
     split = ExampleSplit(torch.from_numpy(images), torch.tensor([label for _, label in patches]))
-    return ClassConditioned(split) if settings.condition == "class" else split
+    return conditioned(split, settings, "patches")
 
 
 DATASETS.add(

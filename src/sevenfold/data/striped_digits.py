@@ -11,42 +11,20 @@ never beside itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
 from sevenfold.data._catalogue import DATASETS, DatasetEntry
-from sevenfold.data._dataset import Dataset, ExampleSplit, Indices, Inputs, Split
+from sevenfold.data._dataset import Dataset, ExampleSplit, Split
+from sevenfold.data._generation import UnpairedSplit
 from sevenfold.data._splitting import Shares
 from sevenfold.data.digits import read_digits
 from sevenfold.errors import UsageError
 
-__all__ = ["UnpairedSplit", "plain", "striped"]
+__all__ = ["plain", "striped"]
 
 _DIM = 0.5  # of the darker stripes
-
-
-@dataclass(frozen=True, eq=False)
-class UnpairedSplit(Split):
-    """Pictures of two domains side by side, which have nothing to do with each other; labels are the targets'."""
-
-    targets_of: torch.Tensor  # [N, C, H, W]
-    sources: torch.Tensor  # [N, C, H, W]
-    labels: torch.Tensor  # [N]
-
-    def __len__(self) -> int:
-        return self.labels.shape[0]
-
-    def batch(self, indices: Indices) -> tuple[Inputs, torch.Tensor]:
-        rows = torch.from_numpy(indices).to(self.labels.device)
-        return (self.targets_of[rows], self.sources[rows]), self.labels[rows]
-
-    def take(self, indices: Indices) -> UnpairedSplit:
-        rows = torch.from_numpy(indices).to(self.labels.device)
-        return UnpairedSplit(self.targets_of[rows], self.sources[rows], self.labels[rows])
-
-    def to(self, device: torch.device | str) -> UnpairedSplit:
-        return UnpairedSplit(self.targets_of.to(device), self.sources.to(device), self.labels.to(device))
 
 
 def striped(images: torch.Tensor) -> torch.Tensor:
@@ -96,16 +74,19 @@ def _halved(digits: Split) -> UnpairedSplit:
     images, labels = _images(digits)
     half = len(labels) // 2
     if half < 1:
-        raise UsageError(
-            "nothing is left for one of the domains", got=f"{len(labels)} digits", expected="2 or more"
-        )
-    return UnpairedSplit(images[:half], striped(images[half : 2 * half]), labels[:half])
+        raise UsageError("nothing is left for one of the domains", got=f"{len(labels)} digits")
+    return _beside(images[:half], images[half : 2 * half], labels[:half], labels[half : 2 * half])
 
 
 def _turned(digits: Split) -> UnpairedSplit:
     """Each digit as a target, beside the source of one that is half the set away."""
     images, labels = _images(digits)
-    return UnpairedSplit(images, striped(images.roll(len(labels) // 2, 0)), labels)
+    away = len(labels) // 2
+    return _beside(images, images.roll(away, 0), labels, labels.roll(away))
+
+
+def _beside(targets: torch.Tensor, digits: torch.Tensor, *labels: torch.Tensor) -> UnpairedSplit:
+    return UnpairedSplit(ExampleSplit(targets, labels[0]), ExampleSplit(striped(digits), labels[1]))
 
 
 def _images(digits: Split) -> tuple[torch.Tensor, torch.Tensor]:

@@ -246,5 +246,5 @@ def wgan_gp() -> WGANGPSpec:
 
 @WGAN_GP.preset("laptop")
 def wgan_gp_digits() -> WGANGPSpec:
-    """For 8x8 digits: 32 maps, two doublings, a critic of three blocks."""
-    return WGANGPSpec(image=8, channels=1, latent=32, width=32, first=2, kept=1, generator_batch=1)
+    """For 8x8 digits: 24 maps, two doublings, a critic of three blocks."""
+    return WGANGPSpec(image=8, channels=1, latent=32, width=24, first=2, kept=1, generator_batch=1)
