@@ -165,6 +165,15 @@ def test_the_bound_alone_draws_its_steps_by_their_losses():
     assert estimate.item() == pytest.approx(torch.stack(every).mean().item(), rel=0.1)
 
 
+def test_the_first_step_is_just_below_a_level():
+    """As the paper chooses s: sqrt(beta_0) slightly smaller than what lies between two levels of -1..1."""
+    for name, steps in (("improved-ddpm-cifar10", 1000), ("improved-ddpm-small", 100)):
+        spec = MODELS[name].spec()
+        process = MODELS[name].build({"steps": steps, "width": spec.groups, "walked": None}).process
+        first = process.beta(torch.tensor([0]), torch.tensor([-1])).sqrt().item()
+        assert 0.7 < first / (2 / (spec.levels - 1)) < 1.0
+
+
 def test_hybrid_and_bound_pull_apart(pair):
     """In the hybrid loss the bound moves the variance's channel alone: the noise's follows L_simple."""
     _, ours = pair

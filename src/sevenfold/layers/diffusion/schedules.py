@@ -28,8 +28,16 @@ ScheduleName = Literal["linear", "scaled-linear", "cosine", "erasing"]
 Spacing = Literal["leading", "proportional", "trailing", "even"]
 
 
-def betas(name: ScheduleName, steps: int, *, first: float | None = None, last: float | None = None) -> Tensor:
-    """The schedule [T] float64 of that name; ``first`` and ``last`` are the ends of the two linear ones.
+def betas(
+    name: ScheduleName,
+    steps: int,
+    *,
+    first: float | None = None,
+    last: float | None = None,
+    offset: float = 0.008,
+) -> Tensor:
+    """The schedule [T] float64 of that name; ``first`` and ``last`` are the ends of the two linear ones,
+    ``offset`` the s of the cosine.
 
     Without them: DDPM's 1e-4 and 0.02, or latent diffusion's 0.0015 and 0.0195, scaled by 1000 / T.
 
@@ -39,7 +47,7 @@ def betas(name: ScheduleName, steps: int, *, first: float | None = None, last: f
     if steps < 1:
         raise SpecError("a diffusion has steps", got=steps, expected="at least 1")
     if name == "cosine":
-        return cosine_betas(steps)
+        return cosine_betas(steps, offset=offset)
     if name == "erasing":
         return erasing_betas(steps)
     ends = (1e-4, 0.02) if name == "linear" else (0.0015, 0.0195)
