@@ -41,8 +41,26 @@ def steps_of(loops: dict[str, int], spread: dict[str, dict[str, int]]) -> dict[s
     return {dim: ceil(bound / across.get(dim, 1)) for dim, bound in loops.items()}
 
 
-def problem(loops: dict[str, int], stride: int, chip: dict[str, Any], spread: dict[str, dict[str, int]]) -> Problem:
-    """All tables of a layer. ``spread`` has at most one dimension a side, at most its bound."""
+def problems(
+    loops: dict[str, int], stride: int, chip: dict[str, Any], spread: dict[str, dict[str, int]]
+) -> list[Problem]:
+    """A layer's problem with partial sums everywhere, and those with final outputs from a memory on.
+
+    ZigZag lets a memory hold outputs at 8 bits where all that is added to them is added inside it.
+    """
+    outermost = len(chip["memories"]["O"]) - 1
+    found = [problem(loops, stride, chip, spread, outermost)]
+    for level in range(1, outermost):
+        other = problem(loops, stride, chip, spread, level)
+        if all(np.isfinite(border.cost).any() for border in other.borders["O"]):
+            found.append(other)
+    return found
+
+
+def problem(
+    loops: dict[str, int], stride: int, chip: dict[str, Any], spread: dict[str, dict[str, int]], final: int
+) -> Problem:
+    """All tables of a layer. ``spread`` has one dimension a side; outputs are final from memory ``final`` on."""
     steps = steps_of(loops, spread)
     lattice = Lattice({dim: number for dim, number in steps.items() if number > 1})
     space = _Space(loops, stride, lattice, spread, steps)
@@ -58,7 +76,7 @@ def problem(loops: dict[str, int], stride: int, chip: dict[str, Any], spread: di
             borders[operand] = [view.latch()]
             capacities[f"latch {operand}"] = 1
         for level, memory in enumerate(memories[:-1]):
-            borders[operand].append(view.border(level))
+            borders[operand].append(view.border(level, final))
             capacities[memory["name"]] = memory["bits"]
     return Problem(lattice, borders, capacities, constant)
 
@@ -88,32 +106,38 @@ def restated(problem: Problem, temporal: dict[str, list[list[tuple[str, int]]]])
 
 def temporal(problem: Problem, chain: Chain, memories: dict[str, Any]) -> dict[str, list[list[tuple[str, int]]]]:
     """A chain as a temporal mapping of ZigZag: loops of every operand's memories, innermost first."""
-    lattice = problem.lattice
-    points = chain.corners
+    ends = {operand: some[0 if operand == "O" else 1 :] for operand, some in chain.points.items()}
+    found = loops_of(problem.lattice, chain, ends)
+    assert all(len(found[operand]) == len(memories[operand]) for operand in found)
+    return found
+
+
+def loops_of(
+    lattice: Lattice, chain: Chain, ends: dict[str, tuple[tuple[int, ...], ...]]
+) -> dict[str, list[list[tuple[str, int]]]]:
+    """The walk's loops, cut at every operand's tiles."""
     loops: list[tuple[tuple[int, ...], list[tuple[str, int]]]] = []
     inside = (0,) * len(lattice.shape)
-    for point in points:
-        if point != inside:
+    for corner in (*chain.corners, tuple(length - 1 for length in lattice.shape)):
+        if corner != inside:
             grown = [
                 (dim, prime ** (now - before))
-                for (dim, prime, _), before, now in zip(lattice.axes, inside, point, strict=True)
+                for (dim, prime, _), before, now in zip(lattice.axes, inside, corner, strict=True)
                 if now > before
             ]
-            loops.append((point, sorted(grown)))
-            inside = point
+            loops.append((corner, sorted(grown)))
+            inside = corner
     found: dict[str, list[list[tuple[str, int]]]] = {}
-    for operand, some in chain.points.items():
-        ends = list(some[1:] if operand != "O" else some)
+    for operand, some in ends.items():
         levels: list[list[tuple[str, int]]] = []
         at = 0
-        for end in ends:
+        for end in some:
             level: list[tuple[str, int]] = []
             while at < len(loops) and all(a <= b for a, b in zip(loops[at][0], end, strict=True)):
                 level += loops[at][1]
                 at += 1
             levels.append(level)
-        levels.append([loop for _, some_loops in loops[at:] for loop in some_loops])
-        assert len(levels) == len(memories[operand])
+        levels.append([loop for _, rest in loops[at:] for loop in rest])
         found[operand] = levels
     return found
 
@@ -232,7 +256,7 @@ class _View:
                 outside = outside | (self.space.lattice.extent(dim) < self.space.steps[dim])
         return np.asarray(outside)
 
-    def border(self, level: int) -> Border:
+    def border(self, level: int, final: int) -> Border:
         """Between memory ``level``, whose tile this is, and the next one out."""
         inner, outer = self.memories[level], self.memories[level + 1]
         words = self.words(level)
@@ -252,7 +276,10 @@ class _View:
         back = self._accesses(level, "writes_from_outside", words, bits, times, inner_units)
         cost = left * inner["read"] + entered * outer["write"]
         cost = cost + np.where(again, returned * outer["read"] + back * inner["write"], 0)
-        return Border(inner["name"], np.broadcast_to(cost, self.cycles.shape), words * PSUM_BITS)
+        if level == final - 1 and final < len(self.memories) - 1:  # everything is added by here
+            cost = np.where(again, np.inf, cost)
+        held = words * (BITS if level >= final else PSUM_BITS)
+        return Border(inner["name"], np.broadcast_to(cost, self.cycles.shape), held)
 
     def _accesses(self, level: int, direction: str, words: Any, bits: Any, times: Any, units: int) -> Any:
         least, full = self.memories[level]["widths"][direction]
