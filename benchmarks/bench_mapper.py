@@ -3,8 +3,8 @@
 One process, one thread; CPU seconds of the process, imports left out, nothing recalled from disk. AlexNet is that
 of the Eyeriss chip (batch 4, grouped), ResNet-50 ours at batch 1. The peers' seconds are wall times of other runs
 on another day (the facts of this project: ZigZag 3.9.1 47 to 1369 s a network, AccelForge 1.0.467 287 s for CONV3
-alone, SCALE-Sim 3.0.0 491 s), so they are orders of magnitude and not a race (`zigzag` is one). The deep chip has two
-shared buffers, one of weights, and two registers: its mappings are uneven, found by the lattice of tiles.
+alone, SCALE-Sim 3.0.0 491 s), so they are orders of magnitude and not a race (`zigzag` is one). The deep chip has
+two shared buffers, one of weights, and two registers: its mappings are uneven, found by the lattice of tiles.
 """
 
 from __future__ import annotations

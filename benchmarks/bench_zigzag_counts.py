@@ -2,8 +2,8 @@
 
 Of every distinct convolution of ResNet-18, VGG-16 and AlexNet (batch 4, one group) the mapping is our best by our
 own rules on the chip that ZigZag's file describes, with its spread; ZigZag 3.9.1 counts the elements that it moves
-for the same loops. A row an operand, memory and direction: in how many layers both counts are equal, the extremes of
-ours over ZigZag's, and in how many of the others the stated reason accounts for all of the difference.
+for the same loops. A row an operand, memory and direction: in how many layers both counts are equal, the extremes
+of ours over ZigZag's, and in how many of the others the stated reason accounts for all of the difference.
 """
 
 from __future__ import annotations
