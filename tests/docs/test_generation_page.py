@@ -42,7 +42,7 @@ def test_every_command_and_flag_exists() -> None:
 def test_the_figures_are_those_of_a_run() -> None:
     told = set(re.findall(r"^\| `(\w+)` \|", PAGE, flags=re.M))
     summary = train_run(painter_recipe(data__condition="class")).summary
-    assert told - {"caption_accuracy"} <= set(summary)
+    assert told - {"caption_accuracy", "translation_error"} <= set(summary)
 
 
 def test_bits_a_character_are_those_of_the_recipes() -> None:

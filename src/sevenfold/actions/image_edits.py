@@ -239,7 +239,8 @@ def _one_image(opened: Opened, given: str) -> Tensor:
     if given.isdigit():
         if int(given) >= len(test):
             raise UsageError("no such test image", got=given, expected=f"0 to {len(test) - 1}, or a file")
-        return parts_of(test.batch(np.array([int(given)]))[0])[0][0].float()
+        side = 1 if opened.model.condition == "image" else 0
+        return parts_of(test.batch(np.array([int(given)]))[0])[side][0].float()
     image = read_png(Path(given).expanduser(), shape[0])
     if tuple(image.shape) != tuple(shape):
         raise UsageError(
@@ -284,6 +285,8 @@ def _told(opened: Opened, condition: str | None, own: Tensor | None, count: int)
     """What the model is told: the condition asked for, else what the data tells of these images."""
     if condition is None and own is not None and opened.model.condition != "none":
         return own.to(opened.device)
+    if opened.model.condition == "image" and condition is None:
+        return None
     rows, _ = opened.told(condition, count)
     return None if rows is None else rows.to(opened.device)
 

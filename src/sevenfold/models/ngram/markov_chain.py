@@ -51,11 +51,9 @@ class MarkovChain(OwnUpdate):
 
     def forward(self, tokens: Tensor, *, check_values: bool = False) -> Tensor:
         require_tokens("the contexts of the Markov chain", tokens, self.spec.vocabulary, values=check_values)
-        order = self.spec.order
-        shorter = [
-            self.tables[k - 1][self._contexts(tokens[:, :k], k)] for k in range(1, min(order, tokens.shape[1] + 1))
-        ]
-        return torch.cat([*shorter, self.tables[-1][self._contexts(tokens, order)]], dim=1)
+        order, time = self.spec.order, tokens.shape[1]
+        looked_up = [self._looked_up(tokens[:, :k], k) for k in range(1, min(order, time + 1))]
+        return torch.cat([*looked_up, self._looked_up(tokens, order)], dim=1)
 
     @torch.no_grad()
     def update(self, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -75,6 +73,10 @@ class MarkovChain(OwnUpdate):
         for back in range(k):
             contexts = contexts + tokens[:, k - 1 - back : time - back] * self.spec.vocabulary**back
         return contexts
+
+    def _looked_up(self, tokens: Tensor, k: int) -> Tensor:
+        """log p_k after each k tokens, [B, T - k + 1, V]."""
+        return F.embedding(self._contexts(tokens, k), self.tables[k - 1])
 
     def _tabulate(self) -> None:
         """tables from counts."""
