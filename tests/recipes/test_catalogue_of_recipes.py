@@ -95,7 +95,8 @@ def test_the_gpt_for_step_times_has_the_shape_that_was_asked_for() -> None:
 def test_a_laptop_recipe_reaches_its_stated_result(name: str) -> None:
     measured = RECIPES[name].measured
     assert measured is not None
-    record = train_run(RECIPES[name].recipe(), keep_weights=False)
+    recipe = RECIPES[name].recipe()
+    record = train_run(recipe, keep_weights=recipe.task == "generation")  # a probe draws no samples
     found = record.summary[measured.metric]
     assert isinstance(found, float)
     assert abs(found - measured.mean) <= 4 * measured.spread + measured.slack

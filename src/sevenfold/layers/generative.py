@@ -91,6 +91,10 @@ class Generative(nn.Module, ABC):
 class Likelihood(ABC):
     """A model that bounds, or knows, the probability of an image."""
 
+    def speaks_of(self, levels: int | None) -> bool:
+        """Whether its probabilities are of pixels with so many levels (None: their number is not known)."""
+        return True
+
     @abstractmethod
     def bits_per_dimension(self, *inputs: Tensor) -> Tensor:
         """-log2 p(x) / dimensions of each image [B] whose pixels are discrete levels, or an upper bound of it."""

@@ -61,14 +61,26 @@ class PixelOutput(nn.Module, ABC):
         """Pixels in 0..1 for a person: the expected ones, or drawn ones."""
         return (self.mean(maps) if how == "mean" else self.draw(maps, noise)).clamp(0, 1)
 
-    def require_probability(self) -> None:
-        """UsageError where discrete pixels have a density instead of a probability."""
+    def speaks_of(self, levels: int | None) -> bool:
+        """Whether it gives a probability to pixels of so many levels; bytes, where their number is not known."""
+        return self.levels == (levels or 256)
+
+    def require_levels(self, pixels: Tensor) -> None:
+        """UsageError where these pixels have a density instead of a probability, or other levels than it knows."""
         if self.levels is None:
             raise UsageError(
                 "this output is a density: it gives discrete pixels no probability",
                 got="bits per dimension",
                 expected="a model with output logistic or categorical (bernoulli for two levels)",
                 hint="--set model.output=logistic, with as many levels as the data has",
+            )
+        off = float((pixels * (self.levels - 1) - self._level(pixels)).abs().max())
+        if off > 0.01:
+            raise UsageError(
+                "pixels are of other levels than the model's",
+                got=f"a pixel {off:.2f} levels from the next",
+                expected=f"{self.levels} levels from 0 to 1",
+                hint="the model setting levels, as many as the data has",
             )
 
     def _split(self, maps: Tensor) -> tuple[Tensor, ...]:

@@ -101,8 +101,11 @@ class VAE(Generative, Likelihood, Reconstructs, Interpolates):
             weights.append(self.output.log_likelihood(self.decode(latents), images) + prior_and_posterior)
         return torch.stack(weights).logsumexp(0) - math.log(num)
 
+    def speaks_of(self, levels: int | None) -> bool:
+        return self.output.speaks_of(levels)
+
     def bits_per_dimension(self, *inputs: Tensor) -> Tensor:
-        self.output.require_probability()
+        self.output.require_levels(inputs[0])
         return -self.bound(inputs[0]) / (self._dimensions * math.log(2))
 
     def sample(

@@ -144,8 +144,11 @@ class VQVAE(Generative, Played, Likelihood, Reconstructs):
         maps: Tensor = self.decoder(self.codebook.lookup(indices))
         return maps
 
+    def speaks_of(self, levels: int | None) -> bool:
+        return self.output.speaks_of(levels)
+
     def bits_per_dimension(self, *inputs: Tensor) -> Tensor:
-        self.output.require_probability()
+        self.output.require_levels(inputs[0])
         indices = self.encode(inputs[0])
         log_likelihood = self.output.log_likelihood(self.decode(indices), inputs[0])
         log_prior = self.prior.log_likelihood(indices, labels=self._labels(inputs))

@@ -184,8 +184,11 @@ class VQVAE2(Generative, Played, Likelihood, Reconstructs):
         top = self.top_prior.log_likelihood(grids.top, labels=labels)
         return top + self.bottom_prior.log_likelihood(grids.bottom, labels=labels, context=self.tell_top(grids.top))
 
+    def speaks_of(self, levels: int | None) -> bool:
+        return self.output.speaks_of(levels)
+
     def bits_per_dimension(self, *inputs: Tensor) -> Tensor:
-        self.output.require_probability()
+        self.output.require_levels(inputs[0])
         grids = self.encode(inputs[0])
         log_likelihood = self.output.log_likelihood(self.decode(grids), inputs[0])
         return -(log_likelihood + self.log_prior(grids, self._labels(inputs))) / (self._dimensions * math.log(2))
@@ -328,7 +331,7 @@ def vqvae2() -> VQVAE2Spec:
 
 @VQVAE2_FAMILY.preset("laptop")
 def vqvae2_small() -> VQVAE2Spec:
-    """For 8x8 digits of 17 grey levels by class: 2x2 and 4x4 places of 32 codes, and two small priors."""
+    """For 8x8 digits of 17 grey levels by class: 2x2 and 4x4 places of 16 codes, and two small priors."""
     return VQVAE2Spec(
         image=8,
         channels=1,
@@ -337,7 +340,7 @@ def vqvae2_small() -> VQVAE2Spec:
         inner=16,
         blocks=1,
         bottom_halvings=1,
-        codes=32,
+        codes=16,
         code_width=16,
         revived_below=0.1,
         output="logistic",
@@ -348,5 +351,6 @@ def vqvae2_small() -> VQVAE2Spec:
         prior_attention_every=2,
         prior_heads=2,
         prior_context_blocks=1,
-        dropout=0.2,
+        dropout=0.1,
+        autoencoder_share=0.6,
     )

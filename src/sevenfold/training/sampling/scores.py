@@ -86,7 +86,7 @@ def score_samples(
         summary |= _translation_errors(dataset.translation(conditions), samples, conditions, mean)
     if dataset.checker is not None and model.condition == "tokens":
         summary |= _caption_accuracy(workload, samples, conditions, on_sample)
-    if isinstance(model, Likelihood):
+    if isinstance(model, Likelihood) and model.speaks_of(dataset.levels):
         summary |= _bits(workload, model)
     return SampleScores(summary, samples, real, conditions)
 
