@@ -12,10 +12,11 @@ section 3.3 and appendix E.2.1; the gate is GEGLU of Shazeer 2020, GLU Variants 
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["ContextAttention", "ContextBlock", "GatedGELU", "PixelTransformer"]
+__all__ = ["ContextAttention", "ContextBlock", "GatedGELU", "JointAttention", "PixelTransformer"]
 
 
 class ContextAttention(nn.Module):
@@ -98,4 +99,38 @@ class PixelTransformer(nn.Module):
         for block in self.blocks:
             hidden_bpc = block(hidden_bpc, context_btd)
         out: Tensor = x + self.leave(hidden_bpc).transpose(1, 2).unflatten(2, x.shape[2:])
+        return out
+
+
+class JointAttention(nn.Module):
+    """Pixels look at all pixels and at a context in one softmax: [B, C, H, W], [B, T, D] -> [B, C, H, W].
+
+    The context has key and value layers of its own, and comes first. Source: Nichol et al. 2021, GLIDE, section 4
+    ("the last layer of token embeddings is separately projected ... and concatenated to the attention context").
+
+    >>> import torch
+    >>> JointAttention(8, heads=2, context=5, groups=4)(torch.zeros(2, 8, 6, 6), torch.zeros(2, 3, 5)).shape
+    torch.Size([2, 8, 6, 6])
+    """
+
+    def __init__(self, channels: int, *, heads: int, context: int, groups: int = 32, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.GroupNorm(groups, channels, eps=epsilon)
+        self.query = nn.Linear(channels, channels)
+        self.key = nn.Linear(channels, channels)
+        self.value = nn.Linear(channels, channels)
+        self.context_key = nn.Linear(context, channels)
+        self.context_value = nn.Linear(context, channels)
+        self.projection = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor, context_btd: Tensor) -> Tensor:
+        pixels_bpc = self.norm(x).flatten(2).transpose(1, 2)
+        keys = torch.cat([self.context_key(context_btd), self.key(pixels_bpc)], dim=1)
+        values = torch.cat([self.context_value(context_btd), self.value(pixels_bpc)], dim=1)
+        q, k, v = (
+            of.unflatten(2, (self.heads, -1)).transpose(1, 2) for of in (self.query(pixels_bpc), keys, values)
+        )
+        mixed_bpc = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        out: Tensor = x + self.projection(mixed_bpc).transpose(1, 2).unflatten(2, x.shape[2:])
         return out

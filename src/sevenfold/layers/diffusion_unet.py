@@ -10,6 +10,7 @@ B batch, C channels, H W pixels, L levels, T tokens of a context, D its width.
     what it is                        settings
     DDPM 2020                         attention at 16x16, one head
     improved DDPM, guided 2021        modulation scale-shift; guided: resampling by residual blocks, 64-wide heads
+    GLIDE, DALL-E 2                   context and joint: pixels look at pixels and tokens in one attention
     latent diffusion 2021             context: transformers over pixels that read tokens, instead of plain attention
 
 Ho, Jain & Abbeel 2020, appendix B; Dhariwal & Nichol 2021, section 3; Rombach et al. 2021, section 3.3.
@@ -27,7 +28,7 @@ from torch.nn import functional
 
 from sevenfold.errors import SpecError, UsageError
 from sevenfold.layers.checking import require_images, require_rows
-from sevenfold.layers.context_attention import PixelTransformer
+from sevenfold.layers.context_attention import JointAttention, PixelTransformer
 from sevenfold.layers.unet_blocks import (
     Downsample,
     Modulation,
@@ -58,6 +59,9 @@ class DiffusionUNetSpec(Spec):
     )
     depth: int = Field(
         default=1, ge=1, description="transformer blocks of each attention, where there is a context"
+    )
+    joint: bool = Field(
+        default=False, description="pixels look at pixels and context in one attention, without a transformer"
     )
     waves: int | None = Field(
         default=None, ge=2, description="sines and cosines of the timestep; none is the first of widths"
@@ -133,10 +137,16 @@ class DiffusionUNet(nn.Module):
         self.leave = nn.Conv2d(first, spec.outputs, 3, padding=1)
 
     def forward(
-        self, x: Tensor, steps: Tensor, classes: Tensor | None = None, context: Tensor | None = None
+        self,
+        x: Tensor,
+        steps: Tensor,
+        classes: Tensor | None = None,
+        context: Tensor | None = None,
+        added: Tensor | None = None,
     ) -> Tensor:
+        """``added`` [B, E] is added to the embedding of the time."""
         self._check(x, classes, context)
-        time_be = self.time(steps)
+        time_be = self.time(steps) if added is None else self.time(steps) + added
         if self.classes is not None:
             time_be = time_be + self.classes(classes)
         x = self.enter(x)
@@ -238,6 +248,8 @@ def _attended(attention: nn.Module, x: Tensor, context: Tensor | None) -> Tensor
 def _attention(spec: DiffusionUNetSpec, width: int, heads: int) -> nn.Module:
     if spec.context is None:
         return PixelAttention(width, heads=heads, groups=spec.groups, epsilon=spec.epsilon)
+    if spec.joint:
+        return JointAttention(width, heads=heads, context=spec.context, groups=spec.groups, epsilon=spec.epsilon)
     return PixelTransformer(width, heads=heads, context=spec.context, depth=spec.depth, groups=spec.groups)
 
 

@@ -73,8 +73,10 @@ class PreNormEncoderBlock(nn.Module):
         self.projection = nn.Linear(inner, width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x_btd: torch.Tensor) -> torch.Tensor:
-        mixed_btd = self.attention(self.attention_norm(x_btd), causal=self.causal)
+    def forward(self, x_btd: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """``mask`` as MultiHeadAttention has it, in place of ``causal``."""
+        causal = self.causal and mask is None
+        mixed_btd = self.attention(self.attention_norm(x_btd), mask=mask, causal=causal)
         x_btd = x_btd + self.dropout(mixed_btd)
         inner = self.dropout(self.activation(self.expand(self.feedforward_norm(x_btd))))
         out: torch.Tensor = x_btd + self.dropout(self.projection(inner))

@@ -5,11 +5,13 @@ B pictures, C channels, S side, F = 2^(groups - 1) pixels a code, G = S / F code
     pixels [B, C, S, S] -7x7, groups of bottleneck blocks, max-pooling between-> logits [B, K, G, G] of q(z | x)
     z ~ q, one-hot [B, K, G, G] -1x1, groups of blocks, nearest upsampling between-> mu, ln b [B, C, S, S]
 
-    -ln f(x | mu, b) = ln 2b + ln x(1 - x) + |logit x - mu| / b        logit-Laplace, on phi(x) in 0.1..0.9   (2, 3)
-    loss = (-ln f(x | z) + beta KL(q(z | x) || uniform)) / values of the picture                             (1, A.2)
+    -ln f(x | mu, b) = ln 2b + ln x(1 - x) + |logit x - mu| / b        logit-Laplace, of phi(x) in 0.1..0.9  (2, 3)
+    loss = (-ln f(x | z) + beta KL(q(z | x) || uniform)) / values of the picture                            (1, A.2)
 
 In training z is relaxed: softmax((logits + Gumbel noise) / tau), with tau from 1 to 1/16 and beta from 0 to 6.6,
 both by a cosine over the first updates. In evaluation z is the likeliest code itself, and beta stays 6.6.
+Drawings, whose values are 0 or 1, have a Bernoulli likelihood instead: of a Laplace distribution the middle is what
+counts, and that of nearly every pixel is the background.
 
 Ramesh et al. 2021, Zero-Shot Text-to-Image Generation, section 2.1 and appendix A; the blocks as in the authors'
 release (https://github.com/openai/DALL-E). Not the paper's: weights are not averaged over the updates.
@@ -47,7 +49,7 @@ def unmapped(values: Tensor) -> Tensor:
 
 
 def logit_laplace_nll(values: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """-ln of the density (2) at each value between 0 and 1: a Laplace distribution of the logit, seen from the value.
+    """-ln of the density (2) at each value between 0 and 1: a Laplace distribution of the logit.
 
     >>> logit_laplace_nll(torch.tensor([0.5]), torch.tensor([0.0]), torch.tensor([0.0])).exp().item()
     0.5
@@ -238,12 +240,12 @@ class DiscreteVAE(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         logits_bkgg = self.logits(pixels)
+        weight: Tensor | float = self.kl_weight.last
         if self.training:
             z_bkgg = F.softmax((logits_bkgg + _gumbel_like(logits_bkgg)) / self.temperature.value, dim=1)
             weight = self.kl_weight.value
         else:
             z_bkgg = self.one_hot(logits_bkgg.argmax(dim=1), logits_bkgg)
-            weight = torch.full_like(self.kl_weight.value, self.kl_weight.last)
         return (self.nll(pixels, z_bkgg) + weight * self.kl(logits_bkgg)) / pixels[0].numel()
 
     def kl(self, logits_bkgg: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ that position stands for it. Every code sees the whole text, and of the codes be
     column  itself and those above it in its column
     conv    those that a kernel of 11 x 11 with its middle here covers, across the picture's sides
 
-Layer i of L (from 1) is conv where i = L, column where (i - 2) mod 4 = 0, row elsewhere. The loss is 1/8 of the mean
-over text tokens and 7/8 of the mean over codes (section 2.2). Both stages are trained in one run, one after the
-other, as in the paper; the first stands still while the second learns.
+Layer i of L (from 1) is conv where i = L, column where (i - 2) mod 4 = 0, row elsewhere. The loss is 1/8 of the
+mean over text tokens and 7/8 of the mean over codes (section 2.2). Both stages are trained in one run, one after
+the other, as in the paper; the first stands still while the second learns.
 
 Ramesh et al. 2021, Zero-Shot Text-to-Image Generation. Where the paper is silent it is ours: the start vector in
 place of the first text token's predecessor, one head a kind of token, GPT-2's initialization. Not here: byte-pair
@@ -117,8 +117,8 @@ def form_of(layer: int, layers: int) -> Form:
 def seen_codes(form: Form, side: int, kernel: int) -> Tensor:
     """Which codes [N] each code [N] sees, itself included: booleans [N, N] (figure 11; with the wraparound).
 
-    >>> seen_codes("row", 4, 3)[9].nonzero().flatten().tolist(), seen_codes("conv", 4, 3)[9].nonzero().flatten().tolist()
-    ([5, 6, 7, 8, 9], [4, 5, 6, 8, 9])
+    >>> [seen_codes(form, 4, 3)[9].nonzero().flatten().tolist() for form in ("row", "conv")]
+    [[5, 6, 7, 8, 9], [4, 5, 6, 8, 9]]
     """
     place = torch.arange(side * side)
     back = place[:, None] - place[None, :]  # how far back in raster order
@@ -132,7 +132,7 @@ def seen_codes(form: Form, side: int, kernel: int) -> Tensor:
 
 
 def seen_positions(form: Form, *, text: int, side: int, kernel: int) -> Tensor:
-    """Booleans [T + N, T + N] over [start, text 1..T, code 1..N-1]: text sees text before it, codes see all text."""
+    """Booleans [T + N, T + N] over [start, text 1..T, code 1..N-1]: text sees text before it, codes all text."""
     length = text + side * side
     seen = torch.ones(length, length, dtype=torch.bool).tril()
     seen[text + 1 :, text + 1 :] = seen_codes(form, side, kernel)[:-1, :-1]
@@ -399,9 +399,9 @@ def dalle_12b() -> DALLESpec:
 
 @DALLE_FAMILY.preset("laptop")
 def dalle_small() -> DALLESpec:
-    """8 x 8 codes of 64 for pictures of 16 x 16, four layers of width 64."""
+    """8 x 8 codes of 96 for drawings of 16 x 16 pixels, four layers of width 64."""
     return DALLESpec(
-        image=16, codes=64, hidden=16, first=32, groups=2, blocks=1, kl_weight=1.0, kl_updates=100,
-        temperature_updates=300, likelihood="bernoulli", vocabulary=17, context=11, width=64, layers=4, heads=4,
-        kernel=5,
+        image=16, codes=96, hidden=32, first=32, groups=2, blocks=1, kl_weight=0.1, kl_updates=1,
+        temperature=0.125, temperature_updates=300, likelihood="bernoulli", vocabulary=17, context=11, width=64,
+        layers=4, heads=4, kernel=5, first_stage=0.35, first_stage_rate=2.5,
     )  # fmt: skip

@@ -162,13 +162,18 @@ class TextTower(nn.Module):
             nn.init.normal_(block.expand.weight, std=(2 * width) ** -0.5)
             nn.init.normal_(block.projection.weight, std=(2 * layers * width) ** -0.5)
 
-    def forward(self, tokens: Tensor, *, check_values: bool = False) -> Tensor:
+    def hidden(self, tokens: Tensor, *, check_values: bool = False) -> Tensor:
+        """The last block's output [B, T, D]."""
         spec = self.spec
         require_tokens("CLIP's token embedding", tokens, spec.vocabulary, context=spec.context, values=check_values)
         positions = torch.arange(tokens.shape[1], device=tokens.device)
-        x_btd = self.token_embedding(tokens) + self.position_embedding(positions)
+        x_btd: Tensor = self.token_embedding(tokens) + self.position_embedding(positions)
         for block in self.blocks:
             x_btd = block(x_btd)
+        return x_btd
+
+    def forward(self, tokens: Tensor, *, check_values: bool = False) -> Tensor:
+        spec, x_btd = self.spec, self.hidden(tokens, check_values=check_values)
         marks_bt = tokens if spec.end_token is None else (tokens == spec.end_token).int()
         ends_b = marks_bt.argmax(dim=1)
         ended_bd = x_btd[torch.arange(len(tokens), device=tokens.device), ends_b]

@@ -14,6 +14,7 @@ N is the number of test images, 512 at most; as many samples are drawn, for the 
                                 the same for validation captions, shuffled_caption_accuracy with captions exchanged
     translation_error           mean absolute difference from the true translation, where the data knows it;
                                 untranslated_error of the source itself, mean_translation_error of the mean image
+    caption_parts_accuracy      share of what their captions say that samples show; seen_..., shuffled_... as above
     test_bits_per_dimension     -log2 p(x) a pixel value of test images, or a bound; 256 images at most
     pixel_bits_per_dimension    of the same images with every pixel drawn on its own
 """
@@ -143,6 +144,7 @@ def _caption_accuracy(
     seen = _images_of(dataset.validation, evenly_spaced(len(dataset.validation), len(asked)))[1]
     assert seen is not None
     of_seen = draw(model, len(seen), seed=_SEED + 1, condition=seen, device=workload.device, on_sample=on_sample)
+    others = asked[torch.randperm(len(asked), generator=torch.Generator().manual_seed(_SEED))]
 
     def share(right: Tensor) -> float:
         return float(right.double().mean())
@@ -151,7 +153,9 @@ def _caption_accuracy(
         "caption_accuracy": share(checker.fits(samples, asked)),
         "caption_parts_accuracy": share(checker.parts_right(samples, asked)),
         "seen_caption_accuracy": share(checker.fits(of_seen, seen)),
-        "shuffled_caption_accuracy": share(checker.fits(samples, asked.roll(len(asked) // 2 + 1, 0))),
+        "seen_caption_parts_accuracy": share(checker.parts_right(of_seen, seen)),
+        "shuffled_caption_accuracy": share(checker.fits(samples, others)),
+        "shuffled_caption_parts_accuracy": share(checker.parts_right(samples, others)),
     }
 
 
