@@ -192,7 +192,8 @@ class TextAndPictureTransformer(nn.Module):
         positions = torch.arange(tokens.shape[1], device=tokens.device)
         ended = (tokens == 0)[..., None]
         embedded = torch.where(ended, self.padding(positions), self.text_embedding(tokens))
-        return embedded + self.text_position(positions)
+        out: Tensor = embedded + self.text_position(positions)
+        return out
 
     def embed_codes(self, codes: Tensor, first: int = 0) -> Tensor:
         """Codes [B, n] at places first, first + 1, ... -> [B, n, D]."""
@@ -246,7 +247,8 @@ class DALLE(Generative, Played, Reconstructs, Inpaints):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         images, tokens = self._checked(*inputs)
-        return self.autoencoder(images) + self.transformer_loss(images, tokens)
+        loss_b: Tensor = self.autoencoder(images) + self.transformer_loss(images, tokens)
+        return loss_b
 
     def transformer_loss(self, images: Tensor, tokens: Tensor) -> Tensor:
         """1/8 of the mean nats a text token and 7/8 of the mean nats a code, [B]."""
@@ -294,7 +296,7 @@ class DALLE(Generative, Played, Reconstructs, Inpaints):
                 expected="tokens [num, context], and as many seeds",
             )
         codes_bn = self._written(condition, noise, sampling, on_step, lambda place, drawn: drawn)
-        return self.autoencoder.decode(codes_bn.unflatten(1, (self.spec.side, self.spec.side)))
+        return self.autoencoder.decode(codes_bn.reshape(-1, self.spec.side, self.spec.side))
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor) -> Tensor:
@@ -327,7 +329,7 @@ class DALLE(Generative, Played, Reconstructs, Inpaints):
         codes_bn = self._written(
             tokens, noise, sampling, on_step, lambda n, drawn: torch.where(whole[:, n], own[:, n], drawn)
         )
-        drawn = self.autoencoder.decode(codes_bn.unflatten(1, (self.spec.side, self.spec.side)))
+        drawn = self.autoencoder.decode(codes_bn.reshape(-1, self.spec.side, self.spec.side))
         return torch.where(kept, images, drawn)
 
     def _written(

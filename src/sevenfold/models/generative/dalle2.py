@@ -20,6 +20,8 @@ and 1024 pixels), the autoregressive prior, analytic variances of the prior, sha
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -307,7 +309,7 @@ DALLE2_FAMILY = Family(
         Input((spec.context,), vocabulary=spec.vocabulary, context=spec.context),
     ),
     dial="width",
-    dial_multiple=lambda spec: spec.groups,
+    dial_multiple=lambda spec: math.lcm(spec.groups, spec.head_width),
 )
 
 
