@@ -5,7 +5,12 @@ It is found in the catalogue as ``test-painter`` once this file is imported, and
 
 from __future__ import annotations
 
+import atexit
 import math
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
 
 import torch
 from pydantic import Field
@@ -28,6 +33,7 @@ from sevenfold.models import MODELS, ModelEntry
 from sevenfold.models._entry import Input, fit_generation
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Optimizer, Recipe
 from sevenfold.spec import Spec
+from sevenfold.training.sampling.classifier import digits_classifier
 
 
 class PainterSpec(Spec):
@@ -92,6 +98,20 @@ _ENTRY = ModelEntry(
 )
 
 MODELS.add_finder(lambda name: _ENTRY if name == "test-painter" else None)
+
+
+@cache
+def _classifiers() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="classifiers-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    digits_classifier(8, folder=folder)
+    return folder
+
+
+def keep_classifier(home: Path) -> None:
+    """Put the trained classifier of digits into a data folder, so that one process trains it once."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "classifiers").symlink_to(_classifiers())
 
 
 def painter_recipe(**changes) -> Recipe:

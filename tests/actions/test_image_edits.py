@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import sevenfold
-from painter import PainterSpec, painter_recipe
+from painter import PainterSpec, keep_classifier, painter_recipe
 from sevenfold.cli._boundary import run_guarded
 from sevenfold.data import load
 from sevenfold.errors import InputFileError, UsageError
@@ -50,6 +50,7 @@ def trained(tmp_path_factory):
     home = tmp_path_factory.mktemp("trained")
     patch = pytest.MonkeyPatch()
     patch.setenv("SEVENFOLD_HOME", str(home))
+    keep_classifier(home)
     train_run(painter_recipe(name="by-class", data__condition="class"))
     train_run(painter_recipe(name="grey", model__name="test-grey", steps=1))
     patch.undo()
@@ -58,7 +59,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def runs(trained, home):
-    shutil.copytree(trained, home)
+    shutil.copytree(trained, home, symlinks=True)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import sevenfold
-from painter import painter_recipe
+from painter import keep_classifier, painter_recipe
 from sevenfold.cli._boundary import run_guarded
 from sevenfold.errors import UnknownNameError
 from sevenfold.runs.home import data_home
@@ -18,7 +18,8 @@ from sevenfold.runs.recipe import DataChoice, ModelChoice, Recipe
 from sevenfold.training import train_run
 
 
-def test_the_page_of_a_run_that_samples():
+def test_the_page_of_a_run_that_samples(home):
+    keep_classifier(home)
     record = train_run(painter_recipe(data__condition="class"))
     sevenfold.sample(record.id, num=3)
     report = sevenfold.run_report("painter")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from painter import painter_recipe
+from painter import keep_classifier, painter_recipe
 from sevenfold.actions.sample import sample
 from sevenfold.cli import _sampling
 from sevenfold.cli._boundary import run_guarded
@@ -17,7 +17,6 @@ from sevenfold.errors import InputFileError, UnknownNameError, UsageError
 from sevenfold.runs.home import data_home
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Recipe
 from sevenfold.training import train_run
-from sevenfold.training.sampling.classifier import digits_classifier
 from sevenfold.training.sampling.sheets import read_png
 
 
@@ -27,6 +26,7 @@ def trained(tmp_path_factory):
     home = tmp_path_factory.mktemp("trained")
     patch = pytest.MonkeyPatch()
     patch.setenv("SEVENFOLD_HOME", str(home))
+    keep_classifier(home)
     ids = (train_run(painter_recipe()).id, train_run(painter_recipe(name="by-class", data__condition="class")).id)
     patch.undo()
     return home, ids
@@ -35,7 +35,7 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def runs(trained, home):
     """The same runs in the home of this test."""
-    shutil.copytree(trained[0], home)
+    shutil.copytree(trained[0], home, symlinks=True)
     return trained[1]
 
 
@@ -159,7 +159,7 @@ def test_the_command(runs, capsys, monkeypatch):
 def test_a_run_trained_by_command_draws_a_progress_line(home, capsys, monkeypatch):
     from sevenfold.cli import train as command
 
-    digits_classifier(8, folder=home / "classifiers")
+    keep_classifier(home)
     progress = command._Lines()
     monkeypatch.setattr(command, "_LINE_S", 0.0)
     train_run(painter_recipe(steps=3), on_step=progress)

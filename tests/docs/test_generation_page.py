@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from painter import painter_recipe
+from painter import keep_classifier, painter_recipe
 from sevenfold.cli._commands import app
 from sevenfold.recipes import RECIPES
 from sevenfold.training import train_run
@@ -39,7 +39,8 @@ def test_every_command_and_flag_exists() -> None:
             assert words[0] in RECIPES, line
 
 
-def test_the_figures_are_those_of_a_run() -> None:
+def test_the_figures_are_those_of_a_run(home: Path) -> None:
+    keep_classifier(home)
     told = set(re.findall(r"^\| `(\w+)` \|", PAGE, flags=re.M))
     summary = train_run(painter_recipe(data__condition="class")).summary
     assert told - {"caption_accuracy", "translation_error"} <= set(summary)

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from painter import Painter, PainterSpec, painter_recipe
+from painter import Painter, PainterSpec, keep_classifier, painter_recipe
 from sevenfold.data import load
 from sevenfold.errors import RunError, UsageError
 from sevenfold.layers import Noise, Sampling
@@ -30,11 +30,9 @@ def classifiers(tmp_path_factory):
 
 
 @pytest.fixture
-def kept(home, classifiers):
+def kept(home):
     """The home of a test, where the classifier is found trained."""
-    digits_classifier(8, folder=classifiers)
-    home.mkdir(parents=True)
-    (home / "classifiers").symlink_to(classifiers)
+    keep_classifier(home)
     return home
 
 

@@ -23,4 +23,5 @@ class Maxout(nn.Module):
         self.linear = nn.Linear(features, units * pieces)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.linear(x).unflatten(1, (-1, self.pieces)).amax(2)
+        best: torch.Tensor = self.linear(x).unflatten(1, (-1, self.pieces)).amax(2)
+        return best
