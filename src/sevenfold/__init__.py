@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from sevenfold.actions.runs import list_runs as list_runs
     from sevenfold.actions.runs import show_run as show_run
     from sevenfold.actions.sample import sample as sample
+    from sevenfold.actions.sweep import sweep as sweep
     from sevenfold.actions.train import train as train
     from sevenfold.actions.zeros import activation_zeros as activation_zeros
 
@@ -91,6 +92,7 @@ _ACTIONS = {
     "run_report": "run_report",
     "sample": "sample",
     "simulate_eyeriss": "eyeriss",
+    "sweep": "sweep",
     "train": "train",
     "validate_eyeriss": "eyeriss",
 }

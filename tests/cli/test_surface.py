@@ -79,6 +79,10 @@ SURFACE = {
         "--condition", "--guidance", "--image", "--json", "--num", "--out", "--seed", "--steps", "--strength",
         "RUN",
     ],
+    "sweep": [
+        "--area", "--backend", "--batch", "--buffers", "--chip", "--goal", "--image", "--json", "--picture",
+        "--seq", "--set", "--shapes", "--train", "--workers", "MODEL",
+    ],
     "train": ["--fresh", "--json", "--set", "RECIPE"],
 }  # fmt: skip
 

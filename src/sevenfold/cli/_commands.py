@@ -24,6 +24,7 @@ from sevenfold.cli import (
     recipes,
     runs,
     sample,
+    sweep,
     train,
 )
 
@@ -61,6 +62,7 @@ app.command("diagnose")(diagnose.diagnose)
 app.command("train")(train.train)
 app.command("count")(count.count)
 app.command("cost")(cost.cost)
+app.command("sweep")(sweep.sweep)
 app.command("load")(load.load)
 app.command("generate")(generate.generate)
 app.command("sample")(sample.sample)

@@ -68,7 +68,7 @@ def draw_roofline(
     )  # fmt: skip
     axes.text(0.01, 0.01, "area: time", transform=axes.transAxes, fontsize=7, color="#666666")
     line = [(left, left * bandwidth_bytes_per_s), (knee, peak_flops_per_s), (right, peak_flops_per_s)]
-    _label_dots(figure, axes, shown, places, rates, sizes, [roof], line)
+    label_dots(figure, axes, shown, places, rates, sizes, [roof], line)
     return save_figure(figure, path)
 
 
@@ -76,7 +76,7 @@ _LABELS = 12  # places that are named: those that take most time
 _TOGETHER = 9.0  # points: dots nearer than this share a label
 
 
-def _label_dots(
+def label_dots(
     figure: Any,
     axes: Any,
     dots: Sequence[Dot],
@@ -96,7 +96,7 @@ def _label_dots(
     boxes = [artist.get_window_extent().padded(2) for artist in taken]
     ends = [axes.transData.transform(end) for end in line]
     covered = list(zip(places, radii, strict=True))
-    for (x0, y0), (x1, y1) in pairwise(ends):  # the roof as a row of points
+    for (x0, y0), (x1, y1) in pairwise(ends):  # the line as a row of points
         covered += [((x0 + (x1 - x0) * n / 200, y0 + (y1 - y0) * n / 200), pixel) for n in range(201)]
     window = axes.get_window_extent()
     for members in _clusters(dots, places, _TOGETHER * pixel)[:_LABELS]:

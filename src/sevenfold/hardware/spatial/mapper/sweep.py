@@ -2,7 +2,7 @@
 Pareto.
 
 Area is counted in words of buffer: a word of registers costs ``register_area`` of them (1.6: see ``chips.isca16``),
-a multiplier nothing. Designs may be costed in several processes.
+a multiplier nothing. Designs may be costed in several processes, or on Ray where that extra is installed.
 
 >>> from sevenfold.hardware.spatial.catalogue import SPATIAL_CHIPS
 >>> from sevenfold.hardware.spatial.layer import Layer
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from sevenfold.errors import UsageError
 from sevenfold.hardware.spatial.architecture import Array, Memory, SpatialChip
@@ -26,6 +27,7 @@ from sevenfold.hardware.spatial.mapper.goals import Goal
 from sevenfold.hardware.spatial.mapper.networks import map_network
 
 REGISTER_AREA = 1.6
+Backend = Literal["processes", "ray"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Design:
     energy: float
     seconds: float
     unfit: str | None = None
-    pareto: bool = False  # no other design has less of energy and of time
+    pareto: bool = False  # no other has less of energy or time and more of neither, nor the same on less area
 
 
 def area_words(chip: SpatialChip, register_area: float = REGISTER_AREA) -> float:
@@ -84,14 +86,26 @@ def designs(
 
 
 def sweep(
-    layers: Sequence[Layer], chips: Sequence[SpatialChip], goal: Goal = "energy", *, workers: int = 1
+    layers: Sequence[Layer],
+    chips: Sequence[SpatialChip],
+    goal: Goal = "energy",
+    *,
+    workers: int = 1,
+    backend: Backend = "processes",
 ) -> list[Design]:
-    """Every chip with its best mappings of the layers, in the order given; energies must be in one unit."""
+    """Every chip with its best mappings of the layers, in the order given; energies must be in one unit.
+
+    Raises UsageError where they are not, or where Ray is asked for and not installed.
+    """
     units = {chip.energy_unit for chip in chips}
     if len(units) > 1:
         raise UsageError("designs of one sweep have one energy unit", got=", ".join(sorted(units)))
     work = partial(_cost, tuple(layers), goal)
-    if workers == 1:
+    if backend == "ray":
+        from sevenfold.hardware.spatial.mapper.on_ray import map_on_ray
+
+        costed = map_on_ray(work, chips, workers)
+    elif workers == 1:
         costed = [work(chip) for chip in chips]
     else:
         from concurrent.futures import ProcessPoolExecutor
@@ -116,36 +130,47 @@ def _is_pareto(design: Design, others: Sequence[Design]) -> bool:
     return not any(
         other.energy <= design.energy
         and other.seconds <= design.seconds
-        and (other.energy, other.seconds) != (design.energy, design.seconds)
+        and (
+            (other.energy, other.seconds) != (design.energy, design.seconds) or other.area_words < design.area_words
+        )
         for other in others
     )
 
 
+def _size(chip: SpatialChip) -> str:
+    """``12x14, 110.6 kB``: what differs between designs."""
+    buffer = next(memory for memory in reversed(chip.memories) if memory.role == "buffer")
+    size = (buffer.capacity_words or 0) * chip.word_bits / 8
+    return f"{chip.arrays[-1].rows}x{chip.arrays[-1].columns}, {size / 1e3:.4g} kB"
+
+
 def draw_pareto(found: Sequence[Design], title: str, path: Path) -> Path:
     """Energy against time of every design, those that no other beats joined by a line."""
-    from sevenfold.hardware.spatial.pictures import COLOURS, new_axes, save_figure
+    from matplotlib.ticker import EngFormatter
+
+    from sevenfold.hardware.spatial.pictures import COLOURS, Dot, label_dots, new_axes, save_figure
 
     fitting = [design for design in found if design.unfit is None]
     if not fitting:
         raise UsageError("no design runs the layers", got=found[0].unfit if found else "no design")
-    figure, axes = new_axes(7.0, 4.8)
+    figure, axes = new_axes(7.5, 5.0)
     dots = axes.scatter(
-        [design.seconds * 1e3 for design in fitting], [design.energy for design in fitting],
-        c=[design.area_words for design in fitting], cmap="viridis", s=40,
+        [design.seconds for design in fitting], [design.energy for design in fitting],
+        c=[design.area_words for design in fitting], cmap="viridis", s=46, zorder=3,
+        edgecolors=[COLOURS[5] if design.pareto else "none" for design in fitting], linewidths=1.8,
     )  # fmt: skip
     front = sorted((design for design in fitting if design.pareto), key=lambda design: design.seconds)
-    axes.plot(
-        [design.seconds * 1e3 for design in front], [design.energy for design in front], color=COLOURS[5], lw=1
-    )
-    for design in front:
-        axes.annotate(
-            design.chip.name,
-            (design.seconds * 1e3, design.energy),
-            xytext=(4, 4),
-            textcoords="offset points",
-            fontsize=7,
-        )
-    unit = "J" if fitting[0].chip.energy_unit == "J" else "energies of one MAC"
-    axes.set(xlabel="time, ms", ylabel=f"energy, {unit}", title=title)
-    figure.colorbar(dots, label="area, words of buffer")
+    line = [(design.seconds, design.energy) for design in front]
+    axes.plot(*zip(*line, strict=True), color=COLOURS[5], lw=1.2, label="no design beats these")
+    joules = fitting[0].chip.energy_unit == "J"
+    axes.set(xlabel="time", ylabel="energy" if joules else "energies of one MAC", title=title)
+    axes.xaxis.set_major_formatter(EngFormatter("s"))
+    axes.yaxis.set_major_formatter(EngFormatter("J" if joules else ""))
+    axes.margins(0.12)
+    axes.grid(alpha=0.2)
+    legend = axes.legend(frameon=False, fontsize=8)
+    figure.colorbar(dots, label="area, words of buffer", format=EngFormatter(places=0))
+    named = [Dot(_size(design.chip), 1.0, 1.0, 2.0 if design.pareto else 1.0) for design in fitting]
+    times, energies = [design.seconds for design in fitting], [design.energy for design in fitting]
+    label_dots(figure, axes, named, times, energies, [46.0] * len(fitting), [legend], line)
     return save_figure(figure, path)
