@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,10 @@ class Subject:
         if self.run is not None:
             model, inputs = self.run.module, self.run.inputs(int(options["batch"]))
         found = count(model, inputs, **options, dtype=dtype, backward=self.train, optimizer=optimizer).graph
+        if any(re.search(r"\b0\b", shape.partition("[")[2]) for shape in found.inputs[:1]):
+            raise UsageError(
+                f"the input of {found.name} is empty", got=found.inputs[0], expected="sizes of at least 1"
+            )
         return found if self.run is None else replace(found, name=self.run.record.id)
 
     def values(self, measure: bool | None) -> MeasuredValues | None:

@@ -16,8 +16,9 @@ energies of one multiply-accumulate), a word.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -175,6 +176,14 @@ class SpatialChip(Spec):
         return SpatialChip.from_dict(data)
 
     @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """A chip from plain data; faults of a level are told with its name."""
+        if isinstance(settings, Mapping) and isinstance(settings.get("levels"), list):
+            for number, level in enumerate(settings["levels"]):
+                _read_level(str(settings.get("name", "")), number, level)
+        return super().from_dict(settings)
+
+    @classmethod
     def from_file(cls, path: str | Path) -> SpatialChip:
         """A chip from a JSON file; InputFileError where it cannot be read, SpecError naming the level."""
         try:
@@ -182,6 +191,23 @@ class SpatialChip(Spec):
         except (OSError, ValueError) as error:
             raise InputFileError("a chip's file cannot be read", got=f"{path} ({error})", expected="JSON") from None
         return cls.from_dict(data)
+
+
+def _read_level(chip: str, number: int, level: Any) -> None:
+    """Raises the fault of one level, with the chip and the level named."""
+    if not isinstance(level, Mapping):
+        return  # told by the whole chip's check
+    where = f"chip {chip!r}, level {level.get('name', number)!r}"
+    kinds: dict[Any, type[Memory] | type[Array]] = {"memory": Memory, "array": Array}
+    kind = kinds.get(level.get("kind", "memory"))
+    if kind is None or "kind" not in level:
+        raise SpecError(f"{where} is of no kind", got=repr(level.get("kind")), expected="kind memory or array")
+    try:
+        kind.from_dict(level)
+    except UsageError as error:
+        raise type(error)(
+            f"{where}: {error.message}", got=error.got, expected=error.expected, hint=error.hint
+        ) from None
 
 
 def _check_names(chip: SpatialChip) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sevenfold.errors import UsageError
 from sevenfold.hardware.spatial.layer import Layer, matmul
 from sevenfold.ops.graph import Operator, OperatorGraph, Phase
 
@@ -49,6 +50,10 @@ def workload_of(graph: OperatorGraph, phases: Iterable[Phase]) -> Workload:
 
 def _layers(op: Operator, notes: list[str]) -> list[Layer]:
     name = op.path or op.name
+    if op.kind in ("matmul", "conv", "attention") and not op.macs:
+        empty = next((bound for bound, size in op.bounds.items() if size == 0 and bound != "transposed"), None)
+        if empty is not None:
+            raise UsageError(f"layer {name!r} has no {empty}", got=0, expected="every bound at least 1")
     if not op.macs:
         return []
     if op.kind == "matmul":
