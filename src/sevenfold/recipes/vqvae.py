@@ -36,13 +36,13 @@ def vqvae_imagenet() -> Recipe:
     """VQ-VAE on ImageNet at 128x128 pixels: 32x32 places of 512 codes, then a PixelCNN over them.
 
     Needs ILSVRC/imagenet-1k of the Hugging Face hub, which is not in the package. Adam at 2e-4 with batches of 128
-    for 250,000 steps is the paper's for the autoencoder; the prior gets as many here, with the same rate and batch,
-    of which the paper says nothing. Codes are moving averages, which the paper describes and did not use.
+    for 250,000 steps is the paper's for the autoencoder (section 4.1); the prior gets as many here, with the same
+    rate and batch, which are ours.
 
     Command:  sevenfold train vqvae-imagenet
     Hardware: an accelerator
     Time:     not measured
-    Result:   not measured; the paper shows samples and no figure for them
+    Result:   not measured; the paper shows samples here, and reports 4.67 bits a dimension on CIFAR10
     """
     return Recipe(
         name="vqvae-imagenet",

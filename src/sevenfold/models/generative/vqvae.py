@@ -48,7 +48,7 @@ class VQVAESpec(Spec):
     codes: int = Field(default=512, ge=2, description="codes of the codebook")
     code_width: int = Field(default=64, ge=1, description="numbers of a code")
     codebook: Literal["moving", "gradient"] = Field(
-        default="moving", description="how codes learn: as moving averages, or by the gradient of their loss"
+        default="gradient", description="how codes learn: by the gradient of their loss, or as moving averages"
     )
     decay: float = Field(default=0.99, ge=0, lt=1, description="of the moving averages")
     revived_below: float = Field(
@@ -228,7 +228,7 @@ VQVAE_FAMILY = Family(
 )
 
 
-@VQVAE_FAMILY.preset("paper", parameters=44_800_068)
+@VQVAE_FAMILY.preset("paper", parameters=44_832_836)
 def vqvae() -> VQVAESpec:
     """Section 4.2: 128x128x3 pixels of ImageNet become 32x32 of 512 codes; the prior's sizes are ours."""
     return VQVAESpec()
@@ -244,6 +244,7 @@ def vqvae_small() -> VQVAESpec:
         blocks=1,
         codes=64,
         code_width=16,
+        codebook="moving",
         revived_below=0.1,
         output="logistic",
         levels=17,
