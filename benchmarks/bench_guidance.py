@@ -28,7 +28,7 @@ from sevenfold.training.workload import build_workload
 _SCALES = {
     "guided-diffusion-digits": (0.0, 1.0, 4.0),
     "classifier-free-digits": (0.0, 1.0, 2.0, 4.0),
-    "latent-diffusion-digits": (1.0, 2.0, 4.0),
+    "latent-diffusion-digits": (1.0, 1.5, 2.0),
 }
 
 

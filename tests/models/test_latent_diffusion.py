@@ -214,7 +214,9 @@ def test_a_sample_is_ddim_in_the_latent_with_guidance_then_the_decoder():
     module = built().eval()
     module.deviation.fill_(0.7)
     labels, guidance = torch.tensor([3, 8]), 3.0
-    found = module.sample(2, noise=Noise([5, 6]), condition=labels, sampling=Sampling(steps=4, guidance=guidance))
+    found = module.sample(
+        2, noise=Noise([5, 6]), condition=labels, sampling=Sampling(steps=4, guidance=guidance, eta=0.0)
+    )
     x = Noise([5, 6]).normal(4, 4, 4)
     left = module.process.alpha_bar.float()
     with torch.no_grad(), module.average.applied():

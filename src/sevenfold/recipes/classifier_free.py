@@ -23,8 +23,8 @@ def classifier_free_digits() -> Recipe:
         optimizer=Optimizer(name="adamw", lr=2e-3, weight_decay=0.0),
         schedule=Schedule(warmup_fraction=0.05),
         batch_size=32,
-        steps=400,
-        evaluate_every=200,
+        steps=300,
+        evaluate_every=300,
         threads=1,
     )
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from sevenfold.recipes._catalogue import recipe
+from sevenfold.recipes._catalogue import Measured, recipe
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Optimizer, Recipe, Schedule
 
 
-@recipe
+@recipe(measured=Measured("sample_class_accuracy", 0.988, 0.004))
 def guided_diffusion_digits() -> Recipe:
     """A network told the digit, and a classifier of noisy digits whose gradient it follows.
 
     Command:  sevenfold train guided-diffusion-digits
-    Hardware: one core
-    Time:     not measured
-    Result:   not measured
+    Hardware: one core of a Xeon at 2.8 GHz
+    Time:     71 s of CPU time
+    Result:   98.8% of the samples are taken for the asked digit by our digits classifier (mean of seeds 0 to 2,
+              standard deviation 0.4%), which is right on 96.1% of the test images. Fréchet distance to the test
+              images in that classifier's features, no Inception FID, 1.68 (0.04): training images have 1.33, pixels
+              drawn one by one for the asked digit 2.44, the mean image 133.7; precision 0.88, recall 0.79 (training
+              images 0.89 and 0.88). 2.34 (0.02) bits a pixel without guidance, 2.41 for pixels on their own
     """
     return Recipe(
         name="guided-diffusion-digits",

@@ -336,6 +336,7 @@ def latent_diffusion_small() -> LatentDiffusionSpec:
         first_share=0.35,
         steps=100,
         walked=25,
-        guidance=2.0,
+        eta=1.0,
+        guidance=1.5,
         average=0.995,
     )
