@@ -88,3 +88,11 @@ def test_the_flag_writes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert f"wrote {tmp_path / 'c.html'}" in capsys.readouterr().out
     assert run_guarded(["cost", "lecun1989-small", "--on", "h100", "--html", str(tmp_path)]) == 1
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_gradients_are_told_from_the_layers_that_they_are_of(tmp_path: Path) -> None:
+    path = tmp_path / "step.html"
+    sevenfold.cost("lecun1989-small", on=["eyeriss"], train=True, html=path)
+    own = path.read_text("utf-8")
+    assert "<td>output</td>" in own
+    assert "<td>output, backward</td>" in own

@@ -109,7 +109,7 @@ def _mapped_line(part: MappedLayer, row: CostRow, mapped: MappedModel) -> LayerL
     nest = "; ".join(f"{level}: {_loops(loops)}" for level, loops in part.mapping.to_dict().items())
     times = f", {part.times} times" if part.times > 1 else ""
     return LayerLine(
-        name=layer.name,
+        name=layer.name if part.operator.phase == "forward" else f"{layer.name}, {part.operator.phase}",
         what=f"{bounds}{times} | {nest} | {part.verdict}",
         flops=row.flops,
         bytes=row.bytes,
