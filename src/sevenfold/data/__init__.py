@@ -11,12 +11,13 @@ _words, _word_pairs   words as numbers, with their neighbours and what they are 
 phrases, huffman      pairs of words that are one; Huffman's tree
 order          the data order as a pure function of (seed, epoch, position)
 _pairs         pairs of texts for sequence-to-sequence tasks, one vocabulary
-_generation    images to learn to sample from, alone or with their class
+_generation    images to learn to sample from, alone, with their class, or beside ones of another domain
 _locales       babel's locales by code
 hugging_face   rows of Hugging Face's datasets: images, texts, pairs (_rows, _row_images, _row_pairs)
 tiles          a folder of images and pixel labels, cut into overlapping tiles
 digits_on_photographs   a segmentation task composed of real images
 patches        square pieces of two photographs, for generation (_photographs)
+striped_digits two domains of digits without pairs, and the true translation
 shapes         two coloured shapes with captions (_scenes draws them, _reading_scenes reads them back)
 digits, diabetes, boolean, family_trees, python_docs, python_words, folder, names, dates, reber     the catalogue
 

@@ -11,9 +11,13 @@ def cgan_digits() -> Recipe:
     """The conditional GAN on 8x8 handwritten digits: the asked digit is drawn.
 
     Command:  sevenfold train cgan-digits
-    Hardware: one CPU core
-    Time:     not measured yet
-    Result:   not measured yet
+    Hardware: one core of a Xeon at 2.8 GHz
+    Time:     30 s of CPU time on a busy machine
+    Result:   of seed 0 alone: all samples are taken for the asked digit (of the test digits 96.1%), but each
+              digit is drawn in nearly one way: Fréchet distance of the samples to the test digits 13.9 (real
+              digits against real ones 1.33, pixels of the asked digit drawn one by one 2.4, the mean digit
+              repeated 133.7), precision 1.00, recall 0.00. Features and their distance are of the project's own
+              digits classifier, not of Inception.
     """
     return Recipe(
         name="cgan-digits",
@@ -22,8 +26,8 @@ def cgan_digits() -> Recipe:
         data=DataChoice(name="digits", settings={"condition": "class"}),
         optimizer=Optimizer(name="adam", lr=2e-3, beta1=0.5, weight_decay=0.0, clip_norm=None),
         schedule=Schedule(name="cosine", warmup_fraction=0.0),
-        batch_size=128,
-        steps=1000,
+        batch_size=64,
+        steps=2500,
         evaluate_every=500,
         threads=1,
     )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from sevenfold.recipes._catalogue import recipe
+from sevenfold.recipes._catalogue import Measured, recipe
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Optimizer, Recipe, Schedule
 
 
-@recipe
+@recipe(measured=Measured("translation_error", 0.0697, 0.001, slack=0.02))
 def cyclegan_digits() -> Recipe:
     """CycleGAN makes plain digits of dark ones on striped paper, without having seen a pair.
 
     Command:  sevenfold train cyclegan-digits
-    Hardware: one CPU core
-    Time:     not measured yet
-    Result:   not measured yet
+    Hardware: one core of a Xeon at 2.8 GHz
+    Time:     17 s of CPU time on a busy machine
+    Result:   translations differ from the true ones by 0.070 a pixel (mean of seeds 0 to 2, standard deviation
+              0.001; the sources themselves by 0.654, the mean digit by 0.194). Fréchet distance of the translations
+              to the test digits 2.31 (standard deviation 0.08; real digits against real ones 1.97, pixels drawn one
+              by one 25.1, the mean digit repeated 132.8), precision 0.98, recall 0.91. Features and their distance
+              are of the project's own digits classifier (96.1% right), not of Inception.
     """
     return Recipe(
         name="cyclegan-digits",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from sevenfold.recipes._catalogue import recipe
+from sevenfold.recipes._catalogue import Measured, recipe
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Optimizer, Recipe, Schedule
 
 
-@recipe
+@recipe(measured=Measured("sample_frechet", 6, 0.68, slack=0.5))
 def dcgan_digits() -> Recipe:
     """DCGAN on 8x8 handwritten digits.
 
     Command:  sevenfold train dcgan-digits
-    Hardware: one CPU core
-    Time:     not measured yet
-    Result:   not measured yet
+    Hardware: one core of a Xeon at 2.8 GHz
+    Time:     21 s of CPU time on a busy machine
+    Result:   Fréchet distance of the samples to the test digits 6.00 (mean of seeds 0 to 2, standard deviation
+              0.68; real digits against real ones 1.33, pixels drawn one by one 22.0, the mean digit repeated
+              133.7), precision 0.69, recall 0.79. Features and their distance are of the project's own digits
+              classifier (96.1% right), not of Inception.
     """
     return Recipe(
         name="dcgan-digits",

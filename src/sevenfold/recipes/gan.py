@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from sevenfold.recipes._catalogue import recipe
+from sevenfold.recipes._catalogue import Measured, recipe
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Optimizer, Recipe, Schedule
 
 
-@recipe
+@recipe(measured=Measured("sample_frechet", 23.8, 5.4, slack=0.5))
 def gan_digits() -> Recipe:
     """The GAN of 2014 on 8x8 handwritten digits.
 
     Command:  sevenfold train gan-digits
-    Hardware: one CPU core
-    Time:     not measured yet
-    Result:   not measured yet
+    Hardware: one core of a Xeon at 2.8 GHz
+    Time:     17 s of CPU time on a busy machine
+    Result:   Fréchet distance of the samples to the test digits 23.79 (mean of seeds 0 to 2, standard deviation
+              5.36; real digits against real ones 1.33, pixels drawn one by one 22.0, the mean digit repeated
+              133.7), precision 0.56, recall 0.16. Features and their distance are of the project's own digits
+              classifier (96.1% right), not of Inception.
     """
     return Recipe(
         name="gan-digits",

@@ -13,9 +13,13 @@ def stylegan_digits() -> Recipe:
     The penalty's weight is a thousandth of the paper's, which is for images with 16,000 times as many pixels.
 
     Command:  sevenfold train stylegan-digits
-    Hardware: one CPU core
-    Time:     not measured yet
-    Result:   not measured yet
+    Hardware: one core of a Xeon at 2.8 GHz
+    Time:     21 s of CPU time on a busy machine
+    Result:   of seed 0 alone, and poor: Fréchet distance of the samples to the test digits 53.0 (real digits
+              against real ones 1.33, pixels drawn one by one 22.0, the mean digit repeated 133.7), precision
+              0.58, recall 0.12. The discriminator hardly learns to tell in so few steps (its loss stays near 1.2,
+              where 1.39 is not at all). Features and their distance are of the project's own digits classifier
+              (96.1% right), not of Inception.
     """
     return Recipe(
         name="stylegan-digits",

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from sevenfold.recipes._catalogue import recipe
+from sevenfold.recipes._catalogue import Measured, recipe
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Optimizer, Recipe, Schedule
 
 
-@recipe
+@recipe(measured=Measured("sample_frechet", 8.03, 1.3, slack=0.5))
 def wgan_digits() -> Recipe:
     """The Wasserstein GAN with clipped weights on 8x8 handwritten digits.
 
     A batch of 320 is five of 64, one for each of the critic's updates.
 
     Command:  sevenfold train wgan-digits
-    Hardware: one CPU core
-    Time:     not measured yet
-    Result:   not measured yet
+    Hardware: one core of a Xeon at 2.8 GHz
+    Time:     19 s of CPU time on a busy machine
+    Result:   Fréchet distance of the samples to the test digits 8.03 (mean of seeds 0 to 2, standard deviation
+              1.28; real digits against real ones 1.33, pixels drawn one by one 22.0, the mean digit repeated
+              133.7), precision 0.59, recall 0.71. Features and their distance are of the project's own digits
+              classifier (96.1% right), not of Inception.
     """
     return Recipe(
         name="wgan-digits",

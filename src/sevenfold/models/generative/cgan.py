@@ -218,5 +218,5 @@ def cgan() -> CGANSpec:
 
 @CGAN_FAMILY.preset("laptop")
 def cgan_digits() -> CGANSpec:
-    """For 8x8 digits: 360 units, 32 latent numbers, less dropout."""
-    return CGANSpec(image=8, latent=32, width=360, dropout=0.3)
+    """For 8x8 digits: a fifth as wide, 32 latent numbers, less dropout."""
+    return CGANSpec(image=8, latent=32, width=240, dropout=0.3)
