@@ -91,3 +91,13 @@ def test_what_does_not_fit_is_told(folder: Path, home: Path) -> None:
     (folder / "metadata.csv").write_text("file_name,text\n")
     with pytest.raises(InputFileError, match="a table of captions is empty"):
         photos(folder)
+
+
+def test_captions_to_sample_by(folder: Path, home: Path) -> None:
+    dataset = load(DataChoice(name=f"folder:{folder}", settings=SETTINGS | {"context": 40}), task="generation")
+    assert dataset.task == "generation"
+    assert dataset.captions is not None
+    tokens = dataset.captions.tokens(["Picture, number 7", "another view of 12!"])
+    assert dataset.captions.texts(tokens) == ["picture, number 7", "another view of 12!"]
+    inputs, _ = dataset.test.batch(np.arange(4))
+    assert torch.equal(dataset.captions.tokens(dataset.captions.texts(inputs[1])), inputs[1])

@@ -314,8 +314,8 @@ def test_a_sample_depends_on_its_seed_and_caption_alone(small):
     alone = model.sample(1, noise=Noise([7]), condition=tokens[2:3])
     torch.testing.assert_close(images[2:3], alone, rtol=1e-3, atol=1e-4)
     assert images.shape == (4, 3, 16, 16)
-    assert told == [(done, 20) for done in range(1, 21)]
-    few = model.sample(1, noise=Noise([7]), condition=tokens[2:3], sampling=Sampling(steps=3, guidance=1.0))
+    assert told == [(done, 10) for done in range(1, 11)]
+    few = model.sample(1, noise=Noise([7]), condition=tokens[2:3], sampling=Sampling(steps=3, guidance=2.0))
     assert not torch.allclose(few, alone)
 
 

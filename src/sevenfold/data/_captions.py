@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from pydantic import Field
 
-from sevenfold.data._dataset import Dataset, Provenance, Split
+from sevenfold.data._dataset import CaptionTokens, Dataset, Provenance, Split
 from sevenfold.data._images import ImageSettings, decoded
 from sevenfold.data._splitting import equal_groups, split_by_class
 from sevenfold.data._tokenizing import Encoding, byte_pairs
@@ -97,10 +97,32 @@ def framed(texts: Sequence[str], encoding: Encoding, context: int) -> torch.Tens
     return rows
 
 
+@dataclass(frozen=True)
+class BytePairCaptions(CaptionTokens):
+    """Captions in byte pairs: any text is one."""
+
+    encoding: Encoding
+    context: int
+
+    def tokens(self, texts: Sequence[str]) -> torch.Tensor:
+        return framed(texts, self.encoding, self.context)
+
+    def texts(self, tokens: torch.Tensor) -> list[str]:
+        """Without start, end and what follows it; cut captions stay cut."""
+        ends = tokens.argmax(dim=1).tolist()
+        rows = [row[1:end].int().numpy() for row, end in zip(tokens.cpu(), ends, strict=True)]
+        return [self.encoding.decode(row) for row in rows]
+
+
 def caption_dataset(
-    root: Path, captions: dict[Path, list[str]], digest: str, settings: CaptionSettings, split_seed: int
+    root: Path,
+    captions: dict[Path, list[str]],
+    digest: str,
+    settings: CaptionSettings,
+    split_seed: int,
+    task: str = "image-text",
 ) -> Dataset:
-    """Images with their captions, split by image."""
+    """Images with their captions, split by image; to tell which belong together, or to sample images by caption."""
     files = tuple(captions)
     pixels = decoded(files, digest, settings.size, settings.grayscale)
     groups = equal_groups([image.tobytes() for image in pixels])
@@ -121,7 +143,7 @@ def caption_dataset(
     )  # fmt: skip
     return Dataset(
         name=f"folder:{root.name}",
-        task="image-text",
+        task=task,
         input_shape=(*pixels.shape[1:], settings.context),
         num_outputs=encoding.vocabulary + 2,
         train=train,
@@ -137,4 +159,5 @@ def caption_dataset(
             notes=f"{len(files)} images, {sum(map(len, texts))} captions in lower case; {encoding.notes}",
         ),
         num_train_whole=len(train),
+        captions=BytePairCaptions(encoding, settings.context),
     )

@@ -72,7 +72,7 @@ def _find_folder(name: str) -> DatasetEntry | None:
     if _has_captions(root):
         return DatasetEntry(
             name=name,
-            tasks=("image-text",),
+            tasks=("image-text", "generation"),
             summary=f"images of {root} with captions",
             settings=FolderCaptionSettings,
             read=partial(_read_captioned, root),
@@ -214,7 +214,7 @@ def _captioned(root: Path) -> list[Path]:
 
 def _read_captioned(root: Path, settings: FolderCaptionSettings, split_seed: int, task: str) -> Dataset:
     digest = _checked_digest(root, _captioned(root), settings.sha256)
-    return caption_dataset(root, read_captions(root), digest, settings, split_seed)
+    return caption_dataset(root, read_captions(root), digest, settings, split_seed, task)
 
 
 def _read_texts(root: Path, settings: FolderTextSettings, split_seed: int, task: str) -> Dataset:

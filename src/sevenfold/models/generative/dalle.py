@@ -6,8 +6,8 @@ B pictures, C channels, S side, G codes a side, N = G^2, K codes, T text tokens,
     2. [start, text 1..T, code 1..N-1] -token + position-> [B, T + N, D] -L blocks, norm->
            logits of text 1..T [B, T, V] and of codes 1..N [B, N, K]
 
-A code's position is the sum of its row's and its column's vector; where a caption has ended (token 0), a vector of
-that position stands for it. Every code sees the whole text, and of the codes before it (figure 11):
+A code's position is the sum of its row's and its column's vector; where a caption has ended (0 up to the last), a
+vector of that position stands for it. Every code sees the whole text, and of the codes before it (figure 11):
 
     row     itself and the G before it, across rows: the last of them lies above it
     column  itself and those above it in its column
@@ -190,8 +190,9 @@ class TextAndPictureTransformer(nn.Module):
     def embed_text(self, tokens: Tensor) -> Tensor:
         """[B, T] -> [B, T, D]; a position's own vector where the caption has ended."""
         positions = torch.arange(tokens.shape[1], device=tokens.device)
-        ended = (tokens == 0)[..., None]
-        embedded = torch.where(ended, self.padding(positions), self.text_embedding(tokens))
+        # An encoding may have a word of number 0: the end is what only zeros follow.
+        ended = (tokens == 0).flip(1).int().cumprod(1).flip(1).bool()
+        embedded = torch.where(ended[..., None], self.padding(positions), self.text_embedding(tokens))
         out: Tensor = embedded + self.text_position(positions)
         return out
 

@@ -325,11 +325,11 @@ def dalle2() -> DALLE2Spec:
 
 @DALLE2_FAMILY.preset("laptop")
 def dalle2_small() -> DALLE2Spec:
-    """Pictures of 16 x 16: a CLIP of width 64, a prior of two blocks, a decoder of 32 and 64 channels."""
+    """Pictures of 16 x 16: a CLIP of width 64, a prior of two blocks, a decoder of 16 and 32 channels."""
     return DALLE2Spec(
         image=16, vocabulary=17, context=11, patch=4, vision_width=64, vision_layers=2, vision_heads=4,
         embedding=64, text_layers=1, text_heads=4, embedding_scale=4.3, prior_layers=2, prior_heads=4,
-        prior_head_width=16, prior_walked=20, width=32, multiples=(1, 2), blocks=1, attention=(8,), head_width=32,
-        reader_width=64, reader_layers=0, reader_heads=4, groups=8, steps=200, walked=20, guidance=2.0, decay=0.99,
-        clip_stage=0.25,
+        prior_head_width=16, prior_walked=10, width=16, multiples=(1, 2), blocks=1, attention=(8,), head_width=16,
+        reader_width=64, reader_layers=0, reader_heads=4, groups=8, steps=200, walked=10, guidance=1.0, decay=0.98,
+        clip_stage=0.5,
     )  # fmt: skip
