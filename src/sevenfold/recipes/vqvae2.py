@@ -17,9 +17,8 @@ def vqvae2_digits() -> Recipe:
               0.33; real digits against real ones 1.33, the mean digit repeated 133.7), precision 0.77, recall 0.88;
               68% (3%) of the samples are taken for the digit that was asked for (of real ones 96%, chance 10%);
               2.365 bits a pixel of the test digits at most (0.011), given the digit: little below each pixel's own
-              histogram (2.415) and above the VAE's 2.02, as detail costs more codes than it saves on so few
-              pixels. Features and their distance are of the project's own digits classifier (96.1% right), not of
-              Inception.
+              histogram (2.415), and above the VAE's 2.02. Features and their distance are of the project's own
+              digits classifier (96.1% right), not of Inception.
     """
     return Recipe(
         name="vqvae2-digits",
