@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from sevenfold.recipes._catalogue import recipe
+from sevenfold.recipes._catalogue import Measured, recipe
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Optimizer, Recipe, Schedule
 
 
-@recipe
+@recipe(measured=Measured("sample_frechet", 12.350, 1.6, slack=0.5))
 def wgan_gp_digits() -> Recipe:
     """The Wasserstein GAN with gradient penalty on 8x8 handwritten digits.
 
     A batch of 160 is five of 32, one for each of the critic's updates.
 
     Command:  sevenfold train wgan-gp-digits
-    Hardware: one CPU core
-    Time:     not measured yet
-    Result:   not measured yet
+    Hardware: one core of a Xeon at 2.8 GHz
+    Time:     30 s of CPU time on a busy machine
+    Result:   Fréchet distance of the samples to the test digits 12.35 (mean of seeds 0 to 2, standard deviation
+              1.63; real digits against real ones 1.33, pixels drawn one by one 22.0, the mean digit repeated
+              133.7), precision 0.51, recall 0.71. Features and their distance are of the project's own digits
+              classifier (96.1% right), not of Inception.
     """
     return Recipe(
         name="wgan-gp-digits",
