@@ -11,9 +11,15 @@ def latent_diffusion_digits() -> Recipe:
     """Digits of 16x16 pixels as latents of 4x4x4, and a diffusion of those that reads the class.
 
     Command:  sevenfold train latent-diffusion-digits
-    Hardware: one core
-    Time:     not measured
-    Result:   not measured
+    Hardware: one core of a Xeon at 2.8 GHz
+    Time:     105 s of CPU time
+    Result:   of seed 0 alone: 98.6% of the samples are taken for the asked digit by our digits classifier, right on
+              96.7% of the test images. Fréchet distance to the test images in that classifier's features, no
+              Inception FID, 65: training images have 17, the first stage's reconstructions 18, pixels drawn one by
+              one for the asked digit 81, the mean image 1,419; precision 0.92, recall 0.43. It falls short:
+              guidance buys the class with variety (without any, 90.5%, Fréchet 54, recall 0.59), and DDIM's steps
+              without fresh noise give 77% and 233 (guidance 2): a network trained so briefly does not come back
+              from what it gets wrong
     """
     return Recipe(
         name="latent-diffusion-digits",
