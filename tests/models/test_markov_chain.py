@@ -44,16 +44,16 @@ def windows_of(seed, size, count, length):
     return torch.randint(size, (count, length), generator=torch.Generator().manual_seed(seed))
 
 
-def counted(size, order, batches):
-    module = MODELS["markov-chain-small"].build({"vocabulary": size, "order": order}).double()
+def counted(size, order, batches, **settings):
+    module = MODELS["markov-chain-small"].build({"vocabulary": size, "order": order, **settings}).double()
     for windows in batches:
         module.update(windows[:, :-1], windows[:, 1:])
     return module
 
 
-def largest_difference(order, mutation=None):
+def largest_difference(order, mutation=None, **settings):
     size, text = 3, windows_of(0, 3, 8, 7)
-    module = counted(size, order, text.split(5))  # two batches of unequal size are one text
+    module = counted(size, order, text.split(5), **settings)  # two batches of unequal size are one text
     told = windows_of(1, size, 2, 6)
     got = module(told).detach().exp()
     assert torch.allclose(got.sum(-1), torch.ones(2, 6, dtype=torch.float64))
@@ -70,6 +70,26 @@ def largest_difference(order, mutation=None):
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_probabilities_equal_a_loop_over_the_text(order):
     assert largest_difference(order) < 1e-12
+
+
+@pytest.mark.parametrize("order", [3, 4])
+def test_listed_contexts_give_the_same(order):
+    """Of order 3 and up the contexts are listed, as they come; those of order 2 have a row each."""
+    assert largest_difference(order, contexts=26) < 1e-12
+
+
+def test_where_no_row_is_left_a_context_is_as_its_shorter_one():
+    text = windows_of(0, 3, 8, 7)
+    few, none = (counted(3, 3, [text], contexts=number) for number in (9, 26))
+    listed = few.get_buffer("listed_3")
+    assert (listed.diff() > 0).all()
+    every = torch.cartesian_prod(*[torch.arange(3)] * 3)
+    number = every[:, 0] * 9 + every[:, 1] * 3 + every[:, 2]
+    kept = torch.isin(number, listed)
+    assert kept.sum() == 9
+    logits, whole = few(every)[:, -1], none(every)[:, -1]
+    assert torch.allclose(logits[kept], whole[kept])
+    assert torch.equal(logits[~kept], few(every[~kept, 1:])[:, -1])
 
 
 @pytest.mark.parametrize("mutation", ["types of all", "no smoothing", "drops the newest"])
