@@ -106,7 +106,7 @@ class MarkovChain(OwnUpdate):
         if listed is None:
             return
         known = listed[listed != _NONE]
-        new = contexts[~self._rows(k, contexts)[1]].unique()[: len(listed) - len(known)]
+        new = torch.unique(contexts[~self._rows(k, contexts)[1]])[: len(listed) - len(known)]
         after = torch.cat([known, new]).sort().values
         counts = self.counts(k)[: len(known)].clone()
         self.counts(k).zero_()
