@@ -19,6 +19,7 @@ digits_on_photographs   a segmentation task composed of real images
 patches        square pieces of two photographs, for generation (_photographs)
 striped_digits two domains of digits without pairs, and the true translation
 shapes         two coloured shapes with captions (_scenes draws them, _reading_scenes reads them back)
+_reading_numbers      reads the pictures of number_captions
 digits, diabetes, boolean, family_trees, python_docs, python_words, folder, names, dates, reber     the catalogue
 
 It must not know what is trained on the data, nor keep any position in it.

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -25,7 +26,8 @@ import torch
 from pydantic import Field
 
 from sevenfold.data._catalogue import DATASETS, DatasetEntry
-from sevenfold.data._dataset import Dataset, ExampleSplit, Split
+from sevenfold.data._dataset import CaptionTokens, Dataset, ExampleSplit, Split
+from sevenfold.data._reading_numbers import NumberChecker
 from sevenfold.data._splitting import Shares
 from sevenfold.data.digits import read_digits
 from sevenfold.data.order import order
@@ -141,7 +143,7 @@ def _made(split: Split, numbers: Sequence[int], rounds: int, *, phrases: int, se
 
 def read_number_captions(settings: NumberSettings, split_seed: int, task: str) -> Dataset:
     """The data set, over the splits of `digits`; 36 rounds of 40 in validation and in test."""
-    digits = read_digits(settings, split_seed, task)
+    digits = read_digits(settings, split_seed, "classification")
     shown = np.sort(order(split_seed, 0, 0, _ROUND, len(TRAINING_NUMBERS), purpose="subset"))
     seen = [TRAINING_NUMBERS[place] for place in shown]
     train = _made(digits.train, TRAINING_NUMBERS, settings.pictures, phrases=len(PHRASES), seed=3 * split_seed)
@@ -164,15 +166,54 @@ def read_number_captions(settings: NumberSettings, split_seed: int, task: str) -
         validation=validation,
         test=test,
         provenance=provenance,
+        task=task,
         num_train_whole=len(train),
+        levels=17 if task == "generation" else None,
+        captions=NumberCaptions(),
+        checker=_checker(digits.train),
     )
+
+
+class NumberCaptions(CaptionTokens):
+    """Captions of numbers, in all their phrases."""
+
+    def tokens(self, texts: Sequence[str]) -> torch.Tensor:
+        return tokenize(texts)
+
+    def texts(self, tokens: torch.Tensor) -> list[str]:
+        return [" ".join(_WORDS[token - 1] for token in row if 0 < token < _START) for row in tokens.tolist()]
+
+
+def numbers_of(rows: Sequence[Sequence[int]]) -> list[int]:
+    """The numbers that tokens [N][CONTEXT] name; UsageError for what names none.
+
+    >>> numbers_of(tokenize(["the number twelve", "a handwritten seventy three"]).tolist())
+    [12, 73]
+    """
+    known = _numbers_by_tokens()
+    unknown = [row for row in rows if tuple(row) not in known]
+    if unknown:
+        raise UsageError("tokens of no caption", got=list(unknown[0]), expected="what tokenize gives")
+    return [known[tuple(row)] for row in rows]
+
+
+@lru_cache(maxsize=1)
+def _numbers_by_tokens() -> dict[tuple[int, ...], int]:
+    pairs = [(number, phrase) for number in range(100) for phrase in range(len(PHRASES))]
+    rows = tokenize([caption(number, phrase) for number, phrase in pairs]).tolist()
+    return {tuple(row): number for row, (number, _) in zip(rows, pairs, strict=True)}
+
+
+def _checker(train: Split) -> NumberChecker:
+    assert isinstance(train, ExampleSplit)
+    return NumberChecker(train.stored_inputs[:, 0], train.stored_targets, numbers_of)
 
 
 DATASETS.add(
     "number-captions",
     DatasetEntry(
         name="number-captions",
-        tasks=("image-text",),
+        tasks=("image-text", "generation"),
         summary="pictures of two handwritten digits and their number in words; 40 numbers are in the test only",
         settings=NumberSettings,
         read=read_number_captions,
