@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from sevenfold.recipes._catalogue import recipe
+from sevenfold.recipes._catalogue import Measured, recipe
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Optimizer, Recipe, Schedule
 
 
-@recipe
+@recipe(measured=Measured("sample_frechet", 14.740, 3.3, slack=0.5))
 def cgan_digits() -> Recipe:
     """The conditional GAN on 8x8 handwritten digits: the asked digit is drawn.
 
     Command:  sevenfold train cgan-digits
     Hardware: one core of a Xeon at 2.8 GHz
     Time:     30 s of CPU time on a busy machine
-    Result:   of seed 0 alone: all samples are taken for the asked digit (of the test digits 96.1%), but each
-              digit is drawn in nearly one way: Fréchet distance of the samples to the test digits 13.9 (real
-              digits against real ones 1.33, pixels of the asked digit drawn one by one 2.4, the mean digit
-              repeated 133.7), precision 1.00, recall 0.00. Features and their distance are of the project's own
-              digits classifier, not of Inception.
+    Result:   Fréchet distance of the samples to the test digits 14.74 (mean of seeds 0 to 2, standard deviation
+              3.33; real digits against real ones 1.33, pixels of the asked digit drawn one by one 2.4, the mean
+              digit repeated 133.7), precision 0.97, recall 0.00; 100.0% of the samples are taken for the asked
+              digit (standard deviation 0.0%; of the test digits 96.1%). Each digit is drawn in nearly one way.
+              Features and their distance are of the project's own digits classifier (96.1% right), not of
+              Inception.
     """
     return Recipe(
         name="cgan-digits",
