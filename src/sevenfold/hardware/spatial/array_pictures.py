@@ -222,7 +222,7 @@ def _drawn(nest: Nest, frame: Frame) -> Any:
         box = _box(cell.row, cell.column)
         draw.rectangle(box, fill=_tint(COLOURS[colour_index(cell, dim) % len(COLOURS)]))
         lines = label_lines(cell, nest)
-        font = _fitting(lines)
+        font = _fitting(tuple(lines))
         centre = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         draw.multiline_text(
             centre, "\n".join(lines), fill="#111111", font=font, anchor="mm", align="center", spacing=1
@@ -241,7 +241,8 @@ def _tint(colour: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _fitting(lines: list[str]) -> Any:
+@cache
+def _fitting(lines: tuple[str, ...]) -> Any:
     """The largest font in which the lines fit a cell."""
     for size in (17, 15, 14, 13, 12, 11, 10, 9):
         font = _font(size)
