@@ -1,4 +1,4 @@
-"""DDPM on 8x8 digits and on CIFAR-10."""
+"""DDPM on 8x8 digits, on patches of photographs and on CIFAR-10."""
 
 from __future__ import annotations
 
@@ -29,6 +29,33 @@ def ddpm_digits() -> Recipe:
         batch_size=64,
         steps=500,
         evaluate_every=250,
+        threads=1,
+    )
+
+
+@recipe(measured=Measured("sample_frechet", 11.65, 0.36, slack=0.5))
+def ddpm_patches() -> Recipe:
+    """DDPM with 200 steps learns to make 16x16 patches of two photographs.
+
+    Command:  sevenfold train ddpm-patches
+    Hardware: one core of a Xeon at 2.8 GHz
+    Time:     66 s of CPU time
+    Result:   Fréchet distance of the samples to test patches 11.65 (mean of seeds 0 to 2, standard deviation
+              0.36; real patches against real ones 6.12, pixels drawn one by one 78.7, the mean patch repeated
+              83.1), precision 0.87, recall 0.76; the bound is 5.50 bits a pixel (0.06; each pixel's own
+              histogram: 7.84). Features and their distance are of the project's own digits classifier, not of
+              Inception, and not comparable with those of 8x8 digits
+    """
+    return Recipe(
+        name="ddpm-patches",
+        task="generation",
+        model=ModelChoice(name="ddpm-patches"),
+        data=DataChoice(name="patches"),
+        optimizer=Optimizer(name="adam", lr=2e-3, weight_decay=0.0),
+        batch_size=32,
+        steps=200,
+        evaluate_every=200,
+        evaluate_examples=256,
         threads=1,
     )
 
