@@ -14,7 +14,7 @@ from sevenfold.counting import trace
 from sevenfold.errors import OutOfMemoryError, UnknownNameError, UsageError
 from sevenfold.layers import Played
 from sevenfold.models import MODELS, alternatives_for
-from sevenfold.models.control.policies import Policy
+from sevenfold.models.control._policies import ActorCritic
 from sevenfold.runs.recipe import Objective
 from sevenfold.spec import settings_of
 from sevenfold.training.objectives import loss_function
@@ -42,7 +42,9 @@ DATA = [
 ]
 
 
-JUDGES = [name for name in NAMES if MODELS[name].module is Policy]  # whose values are no part of its outputs
+JUDGES = [
+    name for name in NAMES if isinstance(MODELS[name].module, type) and issubclass(MODELS[name].module, ActorCritic)
+]  # whose values are no part of its outputs
 TOKENS = ("causal-lm", "masked-lm", "seq2seq")
 
 

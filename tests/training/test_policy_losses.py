@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sevenfold.training.graves import GravesRMSprop
-from sevenfold.training.reinforcement.losses import divergence, entropy_of, policy_gradient, value_error
+from sevenfold.training.reinforcement.losses import divergence, entropy_of, value_error
 from sevenfold.training.reinforcement.returns import advantages, discounted
 
 with warnings.catch_warnings():
@@ -73,19 +73,6 @@ def test_a_cut_off_episode_keeps_the_value_of_what_follows():
     never, cut = torch.zeros(2, 1, dtype=torch.bool), torch.tensor([[True], [False]])
     found = advantages(rewards, values, following, never, cut, discount=0.5, trace=1.0)
     assert found.flatten().tolist() == [1 + 0.5 * 7, 1 + 0.5 * 5]
-
-
-def test_the_policy_gradient_is_unbiased_on_a_bandit():
-    """The gradient of E[r] = sum_a pi(a) r(a) over the logits is pi (r - E[r])."""
-    logits = torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64, requires_grad=True)
-    pay = torch.tensor([1.0, 2.0, -1.0], dtype=torch.float64)
-    policy = logits.softmax(0).detach()
-    exact = policy * (pay - policy @ pay)
-    torch.manual_seed(0)
-    actions = torch.multinomial(policy, 200_000, replacement=True)
-    loss = policy_gradient(logits.expand(len(actions), 3), actions, pay[actions])
-    (found,) = torch.autograd.grad(-loss, logits)
-    torch.testing.assert_close(found, exact, rtol=0, atol=0.01)
 
 
 def test_divergence_and_entropy_are_torchs():

@@ -16,8 +16,8 @@ from torch import nn
 
 from sevenfold.errors import UsageError
 from sevenfold.models import MODELS, ModelEntry
-from sevenfold.models.control.dqn import DQN
-from sevenfold.models.control.policies import Policy
+from sevenfold.models.control._policies import ActorCritic
+from sevenfold.models.control._values import ActionValues
 from sevenfold.runs.recipe import Recipe, Scalar
 from sevenfold.training.reinforcement.environments import (
     EnvironmentEntry,
@@ -57,17 +57,17 @@ class Playing:
 
     def actor(self) -> Callable[[Any], Any]:
         """How the model acts in evaluation: observations [N, ...] -> actions [N]."""
-        if isinstance(self.model, DQN):
+        if isinstance(self.model, ActionValues):
             return value_actor(self.model, self.device)
-        assert isinstance(self.model, Policy)
+        assert isinstance(self.model, ActorCritic)
         return policy_actor(self.model, self.device)
 
     def learner(self) -> Learner:
         """The learner that the model is for, in its environments; raises UsageError where the recipe cannot be."""
         worlds = self.worlds(self.environment_settings.environments, self.recipe.seed, training=True)
-        if isinstance(self.model, DQN):
+        if isinstance(self.model, ActionValues):
             return ValueLearner(self.recipe, self.model, worlds, self.frame, self.device)
-        assert isinstance(self.model, Policy)
+        assert isinstance(self.model, ActorCritic)
         return PolicyLearner(self.recipe, self.model, worlds, self.frame, self.device)
 
 

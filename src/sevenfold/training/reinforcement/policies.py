@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sevenfold.errors import UsageError
-from sevenfold.models.control.policies import Policy, PolicySpec
+from sevenfold.models.control._policies import ActorCritic, PolicySpec
 from sevenfold.runs.recipe import Recipe
 from sevenfold.training.reinforcement import losses
 from sevenfold.training.reinforcement.environments import Frame
@@ -42,7 +42,7 @@ class Experience:
         return Experience(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
-def policy_loss(model: Policy, batch: Experience, *, penalty: float) -> Tensor:
+def policy_loss(model: ActorCritic, batch: Experience, *, penalty: float) -> Tensor:
     """The whole loss [] of a minibatch: the surrogate, the error of V, the entropy (Schulman 2017, eq. 9)."""
     spec = model.spec
     logits, values = model.judge(batch.observations)
@@ -60,7 +60,9 @@ def policy_loss(model: Policy, batch: Experience, *, penalty: float) -> Tensor:
     return surrogate + spec.value_weight * error - spec.entropy_weight * losses.entropy_of(logits).mean()
 
 
-def policy_actor(model: Policy, device: torch.device) -> Callable[[npt.NDArray[np.generic]], npt.NDArray[np.int64]]:
+def policy_actor(
+    model: ActorCritic, device: torch.device
+) -> Callable[[npt.NDArray[np.generic]], npt.NDArray[np.int64]]:
     """The likeliest action of each observation."""
 
     def act(observations: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
@@ -74,7 +76,9 @@ def policy_actor(model: Policy, device: torch.device) -> Callable[[npt.NDArray[n
 class PolicyLearner:
     """A policy in its environments."""
 
-    def __init__(self, recipe: Recipe, model: Policy, worlds: Worlds, frame: Frame, device: torch.device) -> None:
+    def __init__(
+        self, recipe: Recipe, model: ActorCritic, worlds: Worlds, frame: Frame, device: torch.device
+    ) -> None:
         spec = model.spec
         steps = spec.horizon * len(worlds)
         if steps % recipe.batch_size or recipe.batch_size > steps:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sevenfold.errors import UsageError
-from sevenfold.models.control.dqn import DQN
+from sevenfold.models.control._values import ActionValues
 from sevenfold.runs.recipe import Recipe
 from sevenfold.training.reinforcement.environments import Frame
 from sevenfold.training.reinforcement.learner import Advance, Updates, seen
@@ -25,7 +25,9 @@ __all__ = ["Stack", "ValueLearner", "value_actor"]
 class ValueLearner:
     """DQN in its environments. An advance is one action in each of them."""
 
-    def __init__(self, recipe: Recipe, model: DQN, worlds: Worlds, frame: Frame, device: torch.device) -> None:
+    def __init__(
+        self, recipe: Recipe, model: ActionValues, worlds: Worlds, frame: Frame, device: torch.device
+    ) -> None:
         spec = model.spec
         if spec.replay_starts < recipe.batch_size:
             raise UsageError(
@@ -119,13 +121,15 @@ class ValueLearner:
         return loss.detach()
 
 
-def value_actor(model: DQN, device: torch.device) -> Callable[[npt.NDArray[np.generic]], npt.NDArray[np.int64]]:
+def value_actor(
+    model: ActionValues, device: torch.device
+) -> Callable[[npt.NDArray[np.generic]], npt.NDArray[np.int64]]:
     """The best action of each observation, but for the share that is random in evaluation too."""
     return lambda observations: _chosen(model, observations, model.spec.epsilon_evaluation, device)
 
 
 def _chosen(
-    model: DQN, observations: npt.NDArray[np.generic], epsilon: float, device: torch.device
+    model: ActionValues, observations: npt.NDArray[np.generic], epsilon: float, device: torch.device
 ) -> npt.NDArray[np.int64]:
     random = torch.randint(model.spec.actions, (len(observations),)).numpy()
     explores = (torch.rand(len(observations)) < epsilon).numpy()
