@@ -14,6 +14,7 @@ from sevenfold.models import MODELS
 from sevenfold.recipes import RECIPES, recipe_from
 from sevenfold.runs.recipe import Recipe
 from sevenfold.training import train_run
+from sevenfold.training.reinforcement.playing import build_playing
 from sevenfold.training.workload import build_workload
 
 # What a two-step check may shrink: sizes say nothing about whether the parts of a recipe fit together.
@@ -25,8 +26,9 @@ QUICK: dict[str, dict[str, object]] = {
 }
 
 
-NAMES = [name for name in RECIPES.names() if not RECIPES[name].paper]
-PAPER = [name for name in RECIPES.names() if RECIPES[name].paper]
+ACTING = [name for name in RECIPES.names() if RECIPES[name].recipe().task == "control"]
+NAMES = [name for name in RECIPES.names() if not RECIPES[name].paper and name not in ACTING]
+PAPER = [name for name in RECIPES.names() if RECIPES[name].paper and name not in ACTING]
 
 
 def test_the_names_of_the_catalogue() -> None:
@@ -45,6 +47,27 @@ def test_a_paper_size_recipe_says_what_it_needs_and_that_it_is_not_here(name: st
     with pytest.raises(SevenfoldError) as told:
         train_run(recipe, keep_weights=False)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("name", ACTING)
+def test_a_recipe_of_an_agent_builds_and_plays(name: str) -> None:
+    """Of paper size it builds; a replay of millions of frames is not made for it."""
+    entry = RECIPES[name]
+    recipe = entry.recipe()
+    assert recipe.name == name
+    assert Recipe.from_dict(recipe.to_dict()) == recipe
+    if recipe.data.name.startswith("atari:"):
+        pytest.importorskip("ale_py")
+    playing = build_playing(recipe)
+    assert playing.model(torch.zeros(2, *playing.frame.observation)).shape == (2, playing.frame.actions)
+    if entry.paper:
+        assert recipe.data.name in entry.help
+        return
+    few = recipe.with_changes({"steps": 300, "data.evaluation_episodes": 2, "checkpoint_every": 10**9})
+    record = train_run(few, keep_weights=False)
+    assert record.state == "finished"
+    assert int(record.summary["steps"] or 0) >= 300
+    assert math.isfinite(float(record.summary["test_return"] or math.nan))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -91,7 +114,7 @@ def test_the_gpt_for_step_times_has_the_shape_that_was_asked_for() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if RECIPES[name].measured is not None])
+@pytest.mark.parametrize("name", [name for name in RECIPES.names() if RECIPES[name].measured is not None])
 def test_a_laptop_recipe_reaches_its_stated_result(name: str) -> None:
     measured = RECIPES[name].measured
     assert measured is not None
