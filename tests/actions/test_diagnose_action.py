@@ -165,7 +165,15 @@ def test_workers_share_the_cores_that_a_recipe_leaves() -> None:
     assert diagnose_module.share_cores(recipe.with_changes({"threads": 0}))[0] == 1
 
 
-@pytest.mark.parametrize(("name", "told"), [("clip-numbers", "depends on the batch"), ("xor", "squared error")])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("clip-numbers", "depends on the batch"),
+        ("xor", "squared error"),
+        ("vae-digits", "the model's own"),
+        ("ppo-cartpole", "the model's own"),
+    ],
+)
 def test_a_task_without_nats_is_refused_before_anything_runs(name: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         sevenfold.diagnose(name)

@@ -149,8 +149,8 @@ def _carry_out(
     from sevenfold.diagnosis.evidence import with_evidence
     from sevenfold.runs.store import RunStore
 
-    subject = Subject.of(recipe)
     _require_nats(recipe)
+    subject = Subject.of(recipe)
     made_folder(data_home())
     costs = measured_costs(recipe, lambda text: _tell(on_event, "preparing", text))
     facts = gather_facts(
@@ -226,6 +226,7 @@ def _require_nats(recipe: Recipe) -> None:
     rule = TASKS[recipe.task]
     if rule.nats and rule.cut:
         return
-    why = "its loss is a squared error" if not rule.nats else "its loss depends on the batch"
+    own = "its loss is a squared error" if rule.measure == "squared error" else "its loss is the model's own"
+    why = "its loss depends on the batch" if rule.nats else own
     told = ", ".join(task for task, other in TASKS.items() if other.nats and other.cut)
     raise UsageError(f"a diagnosis is in nats, and {recipe.task} has none: {why}", got=recipe.task, expected=told)

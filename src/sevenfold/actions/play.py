@@ -92,7 +92,7 @@ def _require_agent(record: RunRecord) -> RunRecord:
             f"run {record.id} is of no agent that plays",
             got=f"task {task}",
             expected="task control",
-            hint="`sevenfold train dqn-snake`",
+            hint="`sevenfold train ppo-cartpole`",
         )
     if record.state != "finished":
         raise UsageError(
