@@ -75,7 +75,9 @@ def test_every_type_that_is_read_is_here():
     from sevenfold.models import MODELS
 
     MODELS.names()
-    assert set(_published.PUBLISHED) == set(CONFIGS)
+    of_diffusers = {kind for kind in _published.PUBLISHED if kind[0].isupper()}  # classes, not model types
+    assert of_diffusers == {"UNet2DModel", "UNet2DConditionModel", "AutoencoderKL", "VQModel", "PriorTransformer"}
+    assert set(_published.PUBLISHED) - of_diffusers == set(CONFIGS)
 
 
 @pytest.mark.parametrize("kind", sorted(CONFIGS))

@@ -326,7 +326,7 @@ class StyleGAN(Generative, Played):
             return torch.randn(len(like), *shape, device=like.device, dtype=like.dtype)
 
         layers = 2 * math.ceil(level) + 2
-        mixes = float(torch.rand(())) < self.spec.mixing
+        mixes = self.training and float(torch.rand(())) < self.spec.mixing
         mixed_from = int(torch.randint(1, layers, ())) if mixes else None
         styles = self.generator.training_styles(normal(self.spec.latent), normal(self.spec.latent), mixed_from)
         return self.generator.synthesize(styles, lambda side: normal(1, side, side), level)
