@@ -73,7 +73,16 @@ def require_tokens(
 
 
 def require_rows(layer: str, tokens: torch.Tensor, rows: int, *, lowest: int = 0, values: bool = False) -> None:
-    """UsageError unless lowest <= token < rows: on the CPU, and with ``values`` on every device. Any shape."""
+    """UsageError unless tokens are integers, lowest <= token < rows: on the CPU, and with ``values`` everywhere.
+
+    Any shape.
+    """
+    if tokens.is_floating_point() or tokens.dtype == torch.bool:
+        raise UsageError(
+            f"{layer} cannot take this input",
+            got=f"{str(tokens.dtype).removeprefix('torch.')} of shape {_shown(tokens)}",
+            expected="whole numbers, int64",
+        )
     bounds = _bounds(tokens, values)
     if bounds is not None and (bounds[0] < lowest or bounds[1] >= rows):
         raise UsageError(

@@ -36,7 +36,7 @@ from sevenfold.layers import (
     untold,
 )
 from sevenfold.layers.caption_encoder import CaptionEncoder, ClassTokens
-from sevenfold.layers.checking import require_images
+from sevenfold.layers.checking import require_images, require_rows
 from sevenfold.layers.diffusion import Denoiser, Process, betas, mean_square, path, walk
 from sevenfold.layers.diffusion.images import from_pixels, to_pixels
 from sevenfold.layers.diffusion_unet import DiffusionUNet
@@ -205,6 +205,8 @@ class LatentDiffusion(Generative, Played, Reconstructs, Translates):
             kind = {"class": "labels [batch]", "tokens": "tokens [batch, time]", "none": "none"}[self.condition]
             got = "no condition" if condition is None else "a condition"
             raise UsageError("what latent diffusion is told", got=got, expected=kind)
+        if condition is not None and self.spec.classes:  # the embedding has a row more, for "not told"
+            require_rows("the class embedding of latent diffusion", condition, self.spec.classes)
 
 
 def _error(reconstruction: Tensor, data: Tensor) -> Tensor:
