@@ -32,16 +32,6 @@ __all__ = ["ENVIRONMENTS", "EnvironmentEntry", "Frame", "Mode", "chosen_environm
 Mode = Literal["training", "evaluation", "pictures"]
 _RENDER = {"pictures": "rgb_array"}
 
-ATARI_GAMES = (
-    "BeamRider",
-    "Breakout",
-    "Enduro",
-    "Pong",
-    "Qbert",
-    "Seaquest",
-    "SpaceInvaders",
-)  # Mnih 2013, table 1
-
 
 @dataclass(frozen=True)
 class Frame:
@@ -188,7 +178,7 @@ class _AtariPlay(gymnasium.Wrapper[Any, Any, Any, Any]):
     def __init__(self, environment: gymnasium.Env[Any, Any], settings: AtariSettings, training: bool) -> None:
         super().__init__(environment)
         self._settings, self._training = settings, training
-        self._lives, self._over, self._score = 0, True, 0.0
+        self._lives, self._score = 0, 0.0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
