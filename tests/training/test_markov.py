@@ -15,6 +15,7 @@ from sevenfold.training.reinforcement.markov import (
     snake_process,
     value_iteration,
 )
+from sevenfold.training.reinforcement.snake import Snake, greedy_move
 
 
 def chain(length: int, slip: float) -> DecisionProcess:
@@ -96,3 +97,25 @@ def test_outcomes_that_do_not_sum_to_one_are_named():
         value_iteration(chain(2, 0.0), 1.0)
     with pytest.raises(UsageError, match="2, 3 or 4"):
         snake_process(7)
+
+
+@pytest.mark.slow
+def test_snake_on_4_by_4_has_the_optimum_that_the_log_states():
+    solved = snake_process(4)
+    assert solved.process.num_states == 143_128
+    assert solved.value_of_start(value_iteration(solved.process, 0.95, 1e-6)) == pytest.approx(5.668, abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "score"), [(4, 9.7), (10, 30.7)])
+def test_the_greedy_path_eats_as_much_as_the_log_states(size, score):
+    scores = []
+    for seed in range(100):
+        game = Snake(size, 4 * size * size)
+        seen, _ = game.reset(seed=seed)
+        over = False
+        while not over:
+            seen, _, terminated, truncated, info = game.step(np.int64(greedy_move(seen)))
+            over = terminated or truncated
+        scores.append(info["score"])
+    assert np.mean(scores) == pytest.approx(score, abs=0.05)

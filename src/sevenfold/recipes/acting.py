@@ -1,4 +1,4 @@
-"""Agents that learn by acting: REINFORCE and PPO on CartPole, DQN on Atari as in its papers."""
+"""Agents that learn by acting: REINFORCE, PPO and DQN on CartPole, DQN on Atari as in its papers."""
 
 from __future__ import annotations
 
@@ -52,6 +52,28 @@ def ppo_cartpole() -> Recipe:
         schedule=_FALLING,
         batch_size=256,
         steps=61_440,
+    )
+
+
+@recipe
+def dqn_cartpole() -> Recipe:
+    """A deep Q-network with replay and target balances a pole on a cart, for a while.
+
+    Command:  sevenfold train dqn-cartpole
+    Hardware: one core of a Xeon at 2.8 GHz
+    Time:     57 s of CPU time
+    Result:   mean returns of 292, 110 and 102 over 30 episodes with seeds 0, 1 and 2, too far apart to state one;
+              500 is the most that there is, playing at random comes to 23. PPO and REINFORCE learn it in less
+    """
+    return Recipe(
+        name="dqn-cartpole",
+        task="control",
+        model=ModelChoice(name="dqn-small", settings={"update_every": 2, "target_every": 250}),
+        data=DataChoice(name="gymnasium:CartPole-v1"),
+        optimizer=Optimizer(name="adam", lr=2.3e-3, weight_decay=0.0, clip_norm=10.0),
+        schedule=Schedule(name="linear", warmup_fraction=0.0, final_fraction=0.1),
+        batch_size=64,
+        steps=30_000,
     )
 
 
