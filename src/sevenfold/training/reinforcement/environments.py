@@ -26,6 +26,7 @@ from sevenfold.errors import SevenfoldError, UsageError, unknown_name
 from sevenfold.runs.recipe import DataChoice
 from sevenfold.spec import Spec
 from sevenfold.training.reinforcement.snake import Snake, greedy_move
+from sevenfold.training.reinforcement.worlds import SideBySide, Worlds
 
 __all__ = ["ENVIRONMENTS", "EnvironmentEntry", "Frame", "Mode", "chosen_environment"]
 
@@ -70,7 +71,9 @@ class AtariSettings(Episodes):
     """A game of the Arcade Learning Environment."""
 
     no_op_max: int = Field(default=30, ge=0, description="idle actions at the start of an episode, at most")
-    lives_end: bool = Field(default=True, description="in training, losing a life ends the episode for the learner")
+    lives_end: bool = Field(
+        default=True, description="in training, a lost life ends the episode for the learner; the game goes on"
+    )
     clip_rewards: bool = Field(default=True, description="in training, rewards count by their sign")
 
 
@@ -88,6 +91,13 @@ class EnvironmentEntry:
     version: Callable[[], str]
     baseline: Callable[[npt.NDArray[Any]], int] | None = None  # a player without learning, on one observation
     baseline_summary: str = ""
+    side_by_side: Callable[[Any, Mode, int, int], SideBySide] | None = None  # (settings, mode, number, seed)
+
+    def worlds(self, settings: Any, mode: Mode, num: int, seed: int) -> SideBySide:
+        """``num`` environments that are stepped together: as arrays where there is such a form."""
+        if self.side_by_side is not None:
+            return self.side_by_side(settings, mode, num, seed)
+        return Worlds(lambda: self.make(settings, mode), num, seed)
 
 
 ENVIRONMENTS: Catalogue[EnvironmentEntry] = Catalogue("environment")
@@ -173,44 +183,62 @@ class _AtariPicture(gymnasium.ObservationWrapper[npt.NDArray[np.uint8], Any, npt
 
 
 class _AtariPlay(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Four frames an action, the larger of the last two; idle actions at the start; lives and signs in training."""
+    """Four frames an action, the larger of the last two; idle actions at the start; lives and signs in training.
+
+    A game begins from one saved state: the emulator's own reset leaves some of the last game in its memory (Beam
+    Rider and Seaquest then play otherwise), and with a seed it loads the ROM again, 0.2 s.
+    """
 
     def __init__(self, environment: gymnasium.Env[Any, Any], settings: AtariSettings, training: bool) -> None:
         super().__init__(environment)
         self._settings, self._training = settings, training
         self._lives, self._score = 0, 0.0
+        self._ale: Any = getattr(environment.unwrapped, "ale")  # noqa: B009 (gymnasium's type does not know it)
+        self._first, self._info = environment.reset(seed=0)
+        self._start = self._ale.cloneState()
+        self._draw = np.random.default_rng()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        observation, info = self.env.reset(seed=seed, options=options)
-        draw = np.random.default_rng(seed)
-        for _ in range(int(draw.integers(0, self._settings.no_op_max + 1))):
+        if options is not None and options.get("go_on"):
+            observation, _, terminated, truncated, info = self.env.step(0)
+            if not (terminated or truncated):
+                return observation, info
+        else:
+            self._draw = np.random.default_rng(seed)
+        observation, info = self._new_game()
+        for _ in range(int(self._draw.integers(0, self._settings.no_op_max + 1))):
             observation, _, terminated, truncated, info = self.env.step(0)
             if terminated or truncated:
-                observation, info = self.env.reset()
+                observation, info = self._new_game()
         self._lives, self._score = int(info.get("lives", 0)), 0.0
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         total, frames = 0.0, []
-        terminated = truncated = False
+        over = truncated = False
         info: dict[str, Any] = {}
         for _ in range(4):
-            observation, reward, terminated, truncated, info = self.env.step(action)
+            observation, reward, over, truncated, info = self.env.step(action)
             frames.append(observation)
             total += float(reward)
-            if terminated or truncated:
+            if over or truncated:
                 break
         self._score += total
         seen = np.maximum(*frames[-2:]) if len(frames) > 1 else frames[0]
         lives = int(info.get("lives", 0))
-        if self._training and self._settings.lives_end and lives < self._lives:
-            terminated = True
+        lost = self._training and self._settings.lives_end and lives < self._lives
         self._lives = lives
         if self._training and self._settings.clip_rewards:
             total = float(np.sign(total))
-        return seen, total, terminated, truncated, {**info, "score": self._score}
+        goes_on = lost and not over and not truncated
+        return seen, total, over or lost, truncated, {**info, "score": self._score, "goes_on": goes_on}
+
+    def _new_game(self) -> tuple[Any, dict[str, Any]]:
+        self.env.reset()  # of the wrappers' counters
+        self._ale.restoreState(self._start)
+        return self._first, self._info
 
 
 def _atari(name: str) -> EnvironmentEntry | None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sevenfold.runs.recipe import Recipe
-from sevenfold.training.reinforcement.worlds import Episode, Worlds
+from sevenfold.training.reinforcement.worlds import Episode, SideBySide
 from sevenfold.training.schedules import rate_share
 from sevenfold.training.steps import optimizer_over
 
@@ -31,7 +31,7 @@ class Advance:
 class Learner(Protocol):
     """An agent that learns."""
 
-    worlds: Worlds
+    worlds: SideBySide
 
     @property
     def model(self) -> nn.Module:

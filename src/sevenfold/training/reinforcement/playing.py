@@ -28,7 +28,7 @@ from sevenfold.training.reinforcement.environments import (
 from sevenfold.training.reinforcement.learner import Learner
 from sevenfold.training.reinforcement.policies import PolicyLearner, policy_actor
 from sevenfold.training.reinforcement.values import Stack, ValueLearner, value_actor
-from sevenfold.training.reinforcement.worlds import Episode, Worlds
+from sevenfold.training.reinforcement.worlds import Episode, SideBySide
 from sevenfold.training.workload import resolve_device, seeded
 
 __all__ = ["Film", "Playing", "build_playing", "evaluated", "filmed"]
@@ -50,10 +50,10 @@ class Playing:
     frame: Frame
     device: torch.device
 
-    def worlds(self, num: int, seed: int, *, training: bool, pictures: bool = False) -> Worlds:
+    def worlds(self, num: int, seed: int, *, training: bool, pictures: bool = False) -> SideBySide:
         """``num`` environments side by side."""
         mode: Mode = "training" if training else "pictures" if pictures else "evaluation"
-        return Worlds(lambda: self.environment.make(self.environment_settings, mode), num, seed)
+        return self.environment.worlds(self.environment_settings, mode, num, seed)
 
     def actor(self) -> Callable[[Any], Any]:
         """How the model acts in evaluation: observations [N, ...] -> actions [N]."""

@@ -22,7 +22,7 @@ from sevenfold.training.reinforcement.environments import Frame
 from sevenfold.training.reinforcement.learner import Advance, Updates, seen
 from sevenfold.training.reinforcement.returns import advantages
 from sevenfold.training.reinforcement.values import Stack
-from sevenfold.training.reinforcement.worlds import Episode, Worlds
+from sevenfold.training.reinforcement.worlds import Episode, SideBySide
 
 __all__ = ["Experience", "PolicyLearner", "policy_actor", "policy_loss"]
 
@@ -77,7 +77,7 @@ class PolicyLearner:
     """A policy in its environments."""
 
     def __init__(
-        self, recipe: Recipe, model: ActorCritic, worlds: Worlds, frame: Frame, device: torch.device
+        self, recipe: Recipe, model: ActorCritic, worlds: SideBySide, frame: Frame, device: torch.device
     ) -> None:
         spec = model.spec
         steps = spec.horizon * len(worlds)

@@ -17,7 +17,7 @@ from sevenfold.training.reinforcement.environments import Frame
 from sevenfold.training.reinforcement.learner import Advance, Updates, seen
 from sevenfold.training.reinforcement.losses import value_error
 from sevenfold.training.reinforcement.replay import Batch, Replay
-from sevenfold.training.reinforcement.worlds import Worlds
+from sevenfold.training.reinforcement.worlds import SideBySide
 
 __all__ = ["Stack", "ValueLearner", "value_actor"]
 
@@ -26,7 +26,7 @@ class ValueLearner:
     """DQN in its environments. An advance is one action in each of them."""
 
     def __init__(
-        self, recipe: Recipe, model: ActionValues, worlds: Worlds, frame: Frame, device: torch.device
+        self, recipe: Recipe, model: ActionValues, worlds: SideBySide, frame: Frame, device: torch.device
     ) -> None:
         spec = model.spec
         if spec.replay_starts < recipe.batch_size:
