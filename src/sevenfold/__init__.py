@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from sevenfold.actions.mechanisms import show_mechanism as show_mechanism
     from sevenfold.actions.models import list_models as list_models
     from sevenfold.actions.models import show_model as show_model
+    from sevenfold.actions.paradigms import list_paradigms as list_paradigms
+    from sevenfold.actions.paradigms import run_paradigm as run_paradigm
+    from sevenfold.actions.paradigms import show_paradigm as show_paradigm
     from sevenfold.actions.plan_budget import plan_budget as plan_budget
     from sevenfold.actions.plan_budget import plan_datacenter as plan_datacenter
     from sevenfold.actions.plan_budget import plan_ladder as plan_ladder
@@ -75,6 +78,9 @@ _ACTIONS = {
     "show_mechanism": "mechanisms",
     "list_models": "models",
     "show_model": "models",
+    "list_paradigms": "paradigms",
+    "run_paradigm": "paradigms",
+    "show_paradigm": "paradigms",
     "plan_budget": "plan_budget",
     "plan_check": "plan_training",
     "plan_datacenter": "plan_budget",

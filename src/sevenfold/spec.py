@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from sevenfold.errors import SpecError, UnknownNameError, UsageError, unknown_name
 
-__all__ = ["Spec", "parse_assignments", "settings_of", "to_spec_error"]
+__all__ = ["Spec", "digest_of", "parse_assignments", "settings_of", "to_spec_error"]
 
 S = TypeVar("S", bound="Spec")
 
@@ -68,8 +68,7 @@ class Spec(BaseModel, metaclass=_Checked):
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON: equal specs have equal digests, on every machine."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(self.to_dict())
 
     def with_changes(self, changes: Mapping[str, Any]) -> Self:
         """A copy with dotted keys changed; texts are read as the field's own type.
@@ -81,6 +80,12 @@ class Spec(BaseModel, metaclass=_Checked):
         for key, value in changes.items():
             _set_path(type(self), data, key, value)
         return type(self).from_dict(data)
+
+
+def digest_of(data: Mapping[str, Any]) -> str:
+    """SHA-256 of plain data as canonical JSON."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def settings_of(spec: type[BaseModel], prefix: str = "") -> list[tuple[str, str, Any, str]]:

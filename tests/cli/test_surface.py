@@ -42,6 +42,9 @@ SURFACE = {
     "mechanisms show": ["--json", "NAME"],
     "models": ["--json"],
     "models show": ["--depth", "--json", "--on", "NAME"],
+    "paradigms list": ["--json"],
+    "paradigms run": ["--json", "--seeds", "NAME"],
+    "paradigms show": ["--json", "NAME"],
     "plan budget": [
         "--chip", "--chips", "--days", "--flops", "--joules", "--json", "--megawatts", "--mfu", "--pue",
         "--served-tokens", "--usd", "--usd-per-chip-hour",

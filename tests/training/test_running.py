@@ -43,6 +43,7 @@ SUMMARY_KEYS = {
     "stopped_by",
     "energy_j",
     "energy_method",
+    "started_parameters",
 }
 
 

@@ -150,6 +150,7 @@ def _carry_out(
     from sevenfold.runs.store import RunStore
 
     _require_nats(recipe)
+    _require_a_beginning(recipe)
     subject = Subject.of(recipe)
     made_folder(data_home())
     costs = measured_costs(recipe, lambda text: _tell(on_event, "preparing", text))
@@ -217,6 +218,17 @@ def render(result: Diagnosis) -> Any:
     from sevenfold.diagnosis.report.table import render as render_table
 
     return render_table(result)
+
+
+def _require_a_beginning(recipe: Recipe) -> None:
+    """Probes change the width, and weights of another run fit one width alone."""
+    if recipe.start is not None:
+        raise UsageError(
+            "a diagnosis trains from the beginning",
+            got=f"start={recipe.start}",
+            expected="a recipe that starts from no other run",
+            hint="--set start=none",
+        )
 
 
 def _require_nats(recipe: Recipe) -> None:

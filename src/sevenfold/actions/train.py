@@ -30,12 +30,13 @@ def train(
 
     ``recipe`` is a recipe's name, ``my_file.py:recipe``, a `Recipe`, or your own (`sevenfold.recipe`);
     ``changes`` are settings by dotted key. ``fresh`` trains anew what is finished or was interrupted. Losses are in
-    nats per example or token. The joules of the steps are in the summary where the machine has a meter.
+    nats per example or token. A recipe that names others (``start="recipe:NAME"``) has them trained first. The
+    joules of the steps are in the summary where the machine has a meter.
 
     Raises UnknownNameError and SpecError (nothing has started then), RunError for a run that could not go on,
     StorageError where nothing can be written.
     """
-    from sevenfold.recipes import recipe_from
+    from sevenfold.recipes import chained, recipe_from
     from sevenfold.recipes.custom import CustomRecipe
     from sevenfold.training import find_meter, train_run
     from sevenfold.training.workload import check_recipe, resolve_device
@@ -43,6 +44,13 @@ def train(
     found = recipe_from(recipe, changes)
     chosen = found.recipe if isinstance(found, CustomRecipe) else found
     check_recipe(chosen)
+
+    def first(needed: Recipe) -> str:
+        if on_event is not None:
+            on_event(f"{chosen.name} begins where {needed.name} ends")
+        return train(needed, on_step=on_step, on_event=on_event).id
+
+    chosen = _started(chained(chosen, first))
     device = resolve_device(chosen)
     return train_run(
         chosen,
@@ -52,6 +60,16 @@ def train(
         on_step=on_step,
         on_event=on_event,
     )
+
+
+def _started(recipe: Recipe) -> Recipe:
+    """The recipe with the whole id of the run that it starts from."""
+    from sevenfold.runs.store import RunStore
+
+    if recipe.start is None:
+        return recipe
+    run, slash, part = recipe.start.partition("/")
+    return recipe.with_changes({"start": RunStore().require(run).id + slash + part})
 
 
 def loss_unit(record: RunRecord) -> str:

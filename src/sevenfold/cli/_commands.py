@@ -19,6 +19,7 @@ from sevenfold.cli import (
     load,
     mechanisms,
     models,
+    paradigms,
     plan,
     play,
     recipes,
@@ -79,4 +80,5 @@ app.add_typer(plan.app, name="plan")
 app.add_typer(eyeriss.app, name="eyeriss")
 app.command("fit")(fit.fit)
 app.add_typer(recipes.app, name="recipes")
+app.add_typer(paradigms.app, name="paradigms")
 app.add_typer(runs.app, name="runs")

@@ -34,13 +34,13 @@ def train(
     from sevenfold.spec import parse_assignments
 
     settings = parse_assignments(changes or [])
-    with _watching(quiet=as_json) as on_step:
+    with watching(quiet=as_json) as on_step:
         record = action(recipe, settings, fresh=fresh, on_step=on_step, on_event=tell)
     emit(record, as_json, _render)
 
 
 @contextmanager
-def _watching(*, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
+def watching(*, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
     """A progress bar on stderr, a line now and then where that is no terminal, nothing with ``--json``."""
     if quiet:
         yield None

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
-from sevenfold.spec import Spec
+from sevenfold.spec import Spec, digest_of
 
 Scalar = bool | int | float | str | None
 
@@ -110,6 +110,11 @@ class Recipe(Spec):
     task: Task = Field(description="what is learned: " + ", ".join(get_args(Task)))
     model: ModelChoice
     data: DataChoice
+    start: str | None = Field(
+        default=None,
+        description="finished run whose weights the model starts from (RUN, or RUN/prefix for a part of it); "
+        "recipe:NAME is trained first",
+    )
     objective: Objective = Objective()
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
@@ -134,5 +139,25 @@ class Recipe(Spec):
 
     def run_id(self) -> str:
         """The identity of the run: its name and 12 hexadecimal digits of what determines it."""
-        determining = self.with_changes({"name": "-", "checkpoint_every": None})
-        return f"{self.name}-s{self.seed}-{determining.digest()[:12]}"
+        return f"{self.name}-s{self.seed}-{self.identity()[:12]}"
+
+    def identity(self) -> str:
+        """SHA-256 of what determines the run: all but its name and how often it is saved.
+
+        Settings that the first version did not have are left out where they change nothing, so that the runs of
+        then keep their identity.
+        """
+        determining = self.with_changes({"name": "-", "checkpoint_every": None}).to_dict()
+        for path, default in _ADDED.items():
+            *outer, key = path.split(".")
+            place = determining
+            for name in outer:
+                place = place[name]
+            if place[key] == default:
+                del place[key]
+        return digest_of(determining)
+
+
+_ADDED: dict[str, Scalar] = {
+    "start": None
+}  # dotted key of a setting that came later -> the value that changes nothing

@@ -35,6 +35,7 @@ from sevenfold.training.power import PowerMeter
 from sevenfold.training.progress import Progress
 from sevenfold.training.sampling.drawing import OnSample
 from sevenfold.training.sampling.finishing import finish_generation
+from sevenfold.training.starting import begin_from
 from sevenfold.training.summary import summarize
 from sevenfold.training.workload import Workload, build_workload, check_recipe, resolve_device
 
@@ -74,6 +75,7 @@ def train_run(
     device = resolve_device(recipe)
     with run_conditions(recipe, device), clear_failures(recipe):
         workload = build_workload(recipe)
+        taken = None if recipe.start is None else begin_from(workload.model, recipe.start, home)
         provenance = workload.dataset.provenance.to_dict()
         environment = describe_environment(recipe, device)
         with (
@@ -83,7 +85,7 @@ def train_run(
         ):
             if fresh:
                 checkpoints.remove_checkpoints(run.checkpoints)
-            return run.carry_out(workload, writer, on_step, power, lambda: interruption.wanted)
+            return run.carry_out(workload, writer, on_step, power, lambda: interruption.wanted, taken)
 
 
 def _acted(recipe: Recipe, store: RunStore, home: Path, note: Callable[[str], None], **how: Any) -> RunRecord:
@@ -122,6 +124,7 @@ class _Run:
         on_step: Callable[[Progress], None] | None,
         power: PowerMeter | None,
         interrupted: Callable[[], bool],
+        taken: int | None,
     ) -> RunRecord:
         """Train the workload as this run; the writer is the claim to the run's folder too."""
         checkpoint = self._newest()
@@ -148,7 +151,7 @@ class _Run:
             if on_step is not None:
                 on_step(replace(loop.progress(), sampled=done, samples=of))
 
-        return self._finish(loop, writer, on_sample)
+        return self._finish(loop, writer, on_sample, {"started_parameters": taken})
 
     def _newest(self) -> Checkpoint | None:
         def damaged(error: CheckpointError) -> None:
@@ -186,16 +189,18 @@ class _Run:
             ),
         )
 
-    def _finish(self, loop: Loop, writer: RunWriter, on_sample: OnSample) -> RunRecord:
+    def _finish(
+        self, loop: Loop, writer: RunWriter, on_sample: OnSample, facts: dict[str, float | str | None]
+    ) -> RunRecord:
         test, train = loop.score("test"), loop.score("train")
         writer.flush()
         if self.keep_weights:
-            facts = {"run_id": self.id, "recipe_digest": self._digest(), "step": str(loop.tally.step)}
-            checkpoints.save_weights(self.folder, checkpoints.model_tensors(loop.workload.model), facts)
+            named = {"run_id": self.id, "recipe_digest": self._digest(), "step": str(loop.tally.step)}
+            checkpoints.save_weights(self.folder, checkpoints.model_tensors(loop.workload.model), named)
         sampled = self._sample(loop, writer, on_sample)
         loop.state()
         losses = self._losses(loop.tally.step)
-        writer.finish(summarize(loop.workload, loop.tally, losses, test=test, train=train) | sampled)
+        writer.finish(summarize(loop.workload, loop.tally, losses, test=test, train=train) | facts | sampled)
         checkpoints.remove_checkpoints(self.checkpoints)
         if not self.keep_weights and self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
@@ -220,4 +225,4 @@ class _Run:
         return losses[steps <= step]
 
     def _digest(self) -> str:
-        return self.recipe.with_changes({"name": "-", "checkpoint_every": None}).digest()
+        return self.recipe.identity()
