@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from sevenfold.actions.image_edits import interpolate as interpolate
     from sevenfold.actions.image_edits import reconstruct as reconstruct
     from sevenfold.actions.image_edits import translate as translate
+    from sevenfold.actions.label import label as label
+    from sevenfold.actions.label import label_agreement as label_agreement
     from sevenfold.actions.load import load as load
     from sevenfold.actions.mechanisms import list_mechanisms as list_mechanisms
     from sevenfold.actions.mechanisms import show_mechanism as show_mechanism
@@ -73,6 +75,8 @@ _ACTIONS = {
     "interpolate": "image_edits",
     "reconstruct": "image_edits",
     "translate": "image_edits",
+    "label": "label",
+    "label_agreement": "label",
     "load": "load",
     "list_mechanisms": "mechanisms",
     "show_mechanism": "mechanisms",

@@ -37,6 +37,10 @@ SURFACE = {
         "--condition", "--guidance", "--image", "--json", "--mask", "--num", "--out", "--seed", "--steps", "RUN",
     ],
     "interpolate": ["--first", "--json", "--num", "--out", "--second", "--seed", "RUN"],
+    "label": [
+        "--agreement", "--from-run", "--json", "--judge", "--judged-by", "--labeller", "--max-new-tokens", "--num",
+        "--out", "--prompts", "--seed", "--temperature", "ANSWERS",
+    ],
     "load": ["--dtype", "--json", "FOLDER"],
     "mechanisms": ["--json"],
     "mechanisms show": ["--json", "NAME"],

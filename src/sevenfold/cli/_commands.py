@@ -16,6 +16,7 @@ from sevenfold.cli import (
     fit,
     generate,
     image_edits,
+    label,
     load,
     mechanisms,
     models,
@@ -68,6 +69,7 @@ app.command("load")(load.load)
 app.command("generate")(generate.generate)
 app.command("sample")(sample.sample)
 app.command("play")(play.play)
+app.command("label")(label.label)
 app.command("reconstruct")(image_edits.reconstruct)
 app.command("interpolate")(image_edits.interpolate)
 app.command("inpaint")(image_edits.inpaint)

@@ -11,6 +11,7 @@ Two answers are a plain comparison, K answers a ranking of K, which says K (K - 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -19,7 +20,18 @@ from typing import Any
 
 from sevenfold.errors import InputFileError
 
-__all__ = ["Judgement", "append_judgement", "check_judgements", "pairs_of", "read_judgements"]
+__all__ = [
+    "Candidates",
+    "Judgement",
+    "append_judgement",
+    "check_judgements",
+    "pairs_of",
+    "read_candidates",
+    "read_judgements",
+    "take_back_judgement",
+    "write_candidates",
+    "write_judgements",
+]
 
 _KEYS = {"prompt", "answers", "labeller"}
 
@@ -38,32 +50,86 @@ class Judgement:
         return json.dumps(row | ({"labeller": self.labeller} if self.labeller else {}), ensure_ascii=False)
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """The answers to a prompt, in no order that means anything: what somebody is to compare."""
+
+    prompt: str
+    answers: tuple[str, ...]
+
+
 def read_judgements(path: Path) -> list[Judgement]:
     """All judgements of a file, checked (`check_judgements`).
 
     Raises InputFileError naming the line for what is no JSON, a missing prompt or answer, an unknown key, equal
     answers, and for comparisons of one labeller that contradict each other in a circle.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputFileError("cannot read comparisons", got=f"{path} ({error})") from None
-    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    if not numbered:
-        raise InputFileError("no comparisons", got=f"{path} is empty", hint="`sevenfold label`")
+    numbered = _numbered_lines(path, "comparisons", "`sevenfold label`")
     found = [_judgement(line, f"{path.name}, line {number}") for number, line in numbered]
     check_judgements(found, [f"line {number}" for number, _ in numbered], source=path.name)
     return found
 
 
-def append_judgement(path: Path, judgement: Judgement) -> None:
-    """Add one judgement to a file, which is made if it is not there; what it holds stays as it is."""
+def read_candidates(path: Path) -> list[Candidates]:
+    """What is to be compared: the same lines, whose order says nothing; a labeller's name is passed over.
+
+    Raises InputFileError naming the line, as `read_judgements` does.
+    """
+    numbered = _numbered_lines(path, "answers", _EXAMPLE)
+    rows = [_judgement(line, f"{path.name}, line {number}") for number, line in numbered]
+    return [Candidates(row.prompt, row.answers) for row in rows]
+
+
+def write_candidates(path: Path, candidates: Iterable[Candidates]) -> None:
+    """A new file of answers to compare; raises InputFileError where there is one already."""
+    write_judgements(path, [Judgement(one.prompt, one.answers) for one in candidates])
+
+
+def write_judgements(path: Path, judgements: Iterable[Judgement]) -> None:
+    """A new file of judgements; raises InputFileError where there is one already."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(judgement.to_json() + "\n")
+        with path.open("x", encoding="utf-8") as file:
+            file.writelines(one.to_json() + "\n" for one in judgements)
     except OSError as error:
         raise InputFileError("cannot write comparisons", got=f"{path} ({error.strerror})") from None
+
+
+def append_judgement(path: Path, judgement: Judgement) -> None:
+    """Add one judgement to a file, which is made if it is not there; what it holds stays as it is.
+
+    On return the line is on the disk. Where the disk takes a part of it only, that part is taken off again.
+    """
+    line = (judgement.to_json() + "\n").encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file:
+            end = file.seek(0, os.SEEK_END)
+            if end and _last_byte(path) != b"\n":  # a file that was written by hand
+                line = b"\n" + line
+            try:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                os.truncate(path, end)
+                raise
+    except OSError as error:
+        raise InputFileError("cannot write comparisons", got=f"{path} ({error.strerror})") from None
+
+
+def take_back_judgement(path: Path, judgement: Judgement) -> bool:
+    """Take the last line off a file if it is this judgement; False, and nothing changed, if it is not."""
+    try:
+        whole = path.read_bytes()
+        line = (judgement.to_json() + "\n").encode()
+        before = len(whole) - len(line)
+        if before < 0 or whole[before:] != line or (before and whole[before - 1 : before] != b"\n"):
+            return False
+        os.truncate(path, before)
+    except OSError as error:
+        raise InputFileError("cannot write comparisons", got=f"{path} ({error.strerror})") from None
+    return True
 
 
 def pairs_of(judgements: Iterable[Judgement]) -> list[tuple[str, str, str]]:
@@ -97,6 +163,24 @@ def check_judgements(judgements: Sequence[Judgement], places: Sequence[str], *, 
                 expected=f"an order of the answers to {_short(prompt)!r}",
                 hint="leaving one of these lines out",
             )
+
+
+def _numbered_lines(path: Path, of_what: str, hint: str) -> list[tuple[int, str]]:
+    """The lines that are not blank; a text may hold the separators that ``splitlines`` would cut at."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputFileError(f"cannot read {of_what}", got=f"{path} ({error})") from None
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if not numbered:
+        raise InputFileError(f"no {of_what}", got=f"{path} is empty", hint=hint)
+    return numbered
+
+
+def _last_byte(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1)
 
 
 def _judgement(line: str, place: str) -> Judgement:

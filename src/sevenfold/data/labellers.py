@@ -3,6 +3,9 @@
     judged       three labellers: what two agree on; where the first two differ, the third decides
     dawid_skene  labels and the labellers' errors together, by expectation maximization (Dawid & Skene 1979):
                  E: p(z_i = j) ~ p_j prod_k prod_l pi_k[j, l] ^ n_ikl      M: p and pi from these weights
+    majority     the class with most votes; of equals the one that the labeller named who stands first
+    kappa        (p_o - p_e) / (1 - p_e): agreement beyond that of two who name classes as often, but at random
+                 (Cohen 1960, A coefficient of agreement for nominal scales)
 
 I items, K labellers, C classes. Labels are numbers 0 to C - 1; -1 is an item that a labeller did not see. It must
 not know what the items are.
@@ -17,7 +20,7 @@ import numpy.typing as npt
 
 from sevenfold.errors import UsageError
 
-__all__ = ["Consensus", "dawid_skene", "judged", "noisy_labeller"]
+__all__ = ["Consensus", "cohen_kappa", "dawid_skene", "judged", "majority", "noisy_labeller"]
 
 Labels = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -52,6 +55,36 @@ def judged(first: Labels, second: Labels, third: Labels) -> tuple[Labels, npt.ND
     """
     dispute = first != second
     return np.where(dispute, third, first), dispute
+
+
+def majority(labels: Labels) -> Labels:
+    """The label of each item [I] that most of its labels [I, K] name; of equals the one that stands first.
+
+    >>> majority(np.array([[2, 0, 0], [2, 0, 1], [-1, 0, 1]]))
+    array([0, 2, 0])
+    """
+    _check(labels, int(labels.max(initial=0)) + 1)
+    agreeing = (labels[:, :, None] == labels[:, None, :]).sum(2)  # [I, K] votes for what labeller k says
+    best = np.where(labels >= 0, agreeing, 0).argmax(1)
+    return np.asarray(np.take_along_axis(labels, best[:, None], axis=1)[:, 0], dtype=np.int64)
+
+
+def cohen_kappa(first: Labels, second: Labels) -> float | None:
+    """Cohen's kappa of two labellers' labels [I] of the same items; None where chance alone agrees on all of them.
+
+    >>> cohen_kappa(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]))
+    0.5
+    """
+    if first.shape != second.shape or first.ndim != 1 or not len(first):
+        raise UsageError(
+            "two labellers' labels of the same items",
+            got=f"shapes {list(first.shape)} and {list(second.shape)}",
+            expected="two lists of one length",
+        )
+    names = np.union1d(first, second)
+    chance = float(sum((first == name).mean() * (second == name).mean() for name in names))
+    observed = float((first == second).mean())
+    return None if chance >= 1 else (observed - chance) / (1 - chance)
 
 
 def dawid_skene(labels: Labels, num_classes: int, *, rounds: int = 200, tolerance: float = 1e-9) -> Consensus:
