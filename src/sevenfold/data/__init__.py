@@ -19,6 +19,8 @@ digits_on_photographs   a segmentation task composed of real images
 patches        square pieces of two photographs, for generation (_photographs)
 striped_digits two domains of digits without pairs, and the true translation
 shapes         two coloured shapes with captions (_scenes draws them, _reading_scenes reads them back)
+requests       prompts, answers of known worth, stories, for alignment (_request_grammar)
+rankings       rankings by somebody who errs on a known share of the pairs
 _reading_numbers      reads the pictures of number_captions
 digits, diabetes, boolean, family_trees, python_docs, python_words, folder, names, dates, reber     the catalogue
 

@@ -5,7 +5,8 @@ Legend: B examples, T tokens, C classes or vocabulary, K outputs or candidates, 
     classification  outputs [B, C], targets [B]            cross-entropy an example
     regression      outputs [B, K], targets [B, K]         squared error an output (not nats)
     segmentation    outputs [B, C, H, W], targets [B, H, W]   cross-entropy a pixel
-    causal-lm       outputs [B, T, C], targets [B, T]      cross-entropy a token (shifted by the data set)
+    causal-lm       outputs [B, T, C], targets [B, T]      cross-entropy a token (shifted by the data set) that is
+                    asked for; IGNORED elsewhere
     masked-lm       the same over the tokens that are asked for; IGNORED elsewhere
     seq2seq         the same over the tokens of the target; right is a sequence whose every token is right, which is
                     when greedy decoding gives it
@@ -128,7 +129,7 @@ TASKS: Mapping[Task, TaskRule] = {
         "output", _squares, _all, None, _all, smooths=False, nats=False, measure="squared error"
     ),
     "segmentation": TaskRule("pixel", _pixels, _all, lambda o, t: (o.argmax(1) == t).sum(), _all),
-    "causal-lm": TaskRule("token", _tokens, _all, None, _all),
+    "causal-lm": TaskRule("token", _tokens, _not_ignored, None, _not_ignored),
     "masked-lm": TaskRule("masked token", _tokens, _not_ignored, _arg_max, _not_ignored),
     "seq2seq": TaskRule("token", _tokens, _not_ignored, _whole_sequences, _rows),
     "word-vectors": TaskRule(
