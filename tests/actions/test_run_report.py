@@ -11,6 +11,7 @@ import pytest
 
 import sevenfold
 from painter import keep_classifier, painter_recipe
+from sevenfold.actions._run_page import _plain_tick
 from sevenfold.cli._boundary import run_guarded
 from sevenfold.errors import UnknownNameError
 from sevenfold.runs.home import data_home
@@ -72,3 +73,9 @@ def test_the_command(capsys, tmp_path):
     assert "a.html" in capsys.readouterr().out
     assert run_guarded(["runs", "report", "painter", "--json"]) == 0
     assert Path(json.loads(capsys.readouterr().out)["path"]).is_file()
+
+
+def test_ticks_of_a_logarithmic_axis_are_plain_numbers() -> None:
+    within, beyond = _plain_tick(1.2, 3.5), _plain_tick(0.01, 4.0)
+    assert [within(value, 0) for value in (1.4, 3.0)] == ["1.4", "3"]
+    assert [beyond(value, 0) for value in (0.03, 0.05, 2.0, 7.0)] == ["", "0.05", "2", ""]

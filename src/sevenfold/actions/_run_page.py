@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ def _drawn(curves: Sequence[Curve]) -> bytes:
             _draw(axes, curve, _LINES[number % len(_LINES)])
         if all(min(values) > 0 for _, _, values in curves):
             axes.set_yscale("log")
+            for formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+                formatter(_plain_tick(*axes.get_ylim()))
         axes.set_xlabel("step")
         axes.set_ylabel("loss")
         axes.legend(frameon=False)
@@ -102,6 +104,16 @@ def _drawn(curves: Sequence[Curve]) -> bytes:
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=130)
     return buffer.getvalue()
+
+
+def _plain_tick(lowest: float, highest: float) -> Callable[[float, int], str]:
+    """Ticks of a log axis as plain numbers; over more than a decade only 1, 2 and 5 of each are written."""
+
+    def told(value: float, _: int) -> str:
+        first = f"{value:e}"[0]
+        return f"{value:g}" if highest < 10 * lowest or first in "125" else ""
+
+    return told
 
 
 def _draw(axes: Axes, curve: Curve, colour: str) -> None:
