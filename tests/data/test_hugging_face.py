@@ -64,6 +64,16 @@ def test_images_are_scaled_cut_and_served_in_order(pictures):
     assert smaller.test.batch(np.array([0]))[0].shape == (1, 1, 4, 4)
 
 
+def test_few_labels_beside_unlabelled_images(pictures):
+    found = read(pictures, labels=4, unlabelled=2)
+    assert found.unlabelled == 2
+    (labelled, beside), targets = found.train.batch(np.arange(4))
+    assert labelled.shape == (4, 3, 8, 8)
+    assert beside.shape == (4, 2, 3, 8, 8)
+    assert sorted(targets.tolist()) == [0, 0, 1, 1]
+    assert ((labelled[:, 0, 4, 4] * 255).round().int() % 2).tolist() == targets.tolist()
+
+
 def numbers_of(split):
     return set((split.inputs[:, 0, 4, 4] * 255).round().int().tolist())
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from sevenfold.catalog import Catalogue
-from sevenfold.data._dataset import Dataset
+from sevenfold.data._dataset import Dataset, Split
+from sevenfold.data._labels_kept import FewLabelled, PartlyLabelled
 from sevenfold.data._splitting import subset
 from sevenfold.errors import SevenfoldError, UsageError
 from sevenfold.runs.recipe import DataChoice
@@ -58,10 +59,22 @@ def load(choice: DataChoice, *, task: str, subset_seed: int = 0) -> Dataset:
         error.message = f"data set {choice.name!r}: {error.message}"
         raise
     dataset = entry.read(settings, choice.split_seed, task)
+    train = dataset.train
+    if isinstance(train, (FewLabelled, PartlyLabelled)):
+        return dataset.with_train(_labelled(train, choice, subset_seed))
     if choice.fraction == 1.0:
         return dataset
-    train = dataset.train
     size = len(train) // train.copies
     kept = subset(size, choice.fraction, subset_seed)
     items = (kept[None, :] + size * np.arange(train.copies, dtype=np.int64)[:, None]).reshape(-1)
     return dataset.with_train(train.take(items))
+
+
+def _labelled(train: FewLabelled | PartlyLabelled, choice: DataChoice, seed: int) -> Split:
+    if choice.fraction != 1.0:
+        raise UsageError(
+            f"data set {choice.name!r}: labels says already how much is kept",
+            got=f"labels and fraction={choice.fraction:g}",
+            expected="fraction=1",
+        )
+    return train.drawn(seed)

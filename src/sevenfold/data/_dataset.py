@@ -207,6 +207,7 @@ class Dataset:
     captions: CaptionTokens | None = None  # of captioned pictures: texts to tokens and back
     #: Of two domains without pairs whose true translation is known: source images [B, C, H, W] as targets.
     translation: Callable[[torch.Tensor], torch.Tensor] | None = None
+    unlabelled: int = 0  # examples without labels beside each labelled one of the training split
     levels: int | None = None  # of images to sample: how many values a pixel can have, 0 to 1 in equal steps
 
     def with_train(self, train: Split) -> Dataset:

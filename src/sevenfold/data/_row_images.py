@@ -41,6 +41,10 @@ class RowImages(Split):
         inputs = torch.from_numpy(np.stack(images)).to(self.device).float().div_(255)
         return inputs, self.labels[torch.from_numpy(indices)].to(self.device)
 
+    @property
+    def targets(self) -> torch.Tensor:
+        return self.labels.to(self.device)  # without decoding an image
+
     def take(self, indices: Indices) -> RowImages:
         return replace(self, rows=self.rows.take(indices), labels=self.labels[torch.from_numpy(indices)])
 

@@ -24,6 +24,7 @@ from pydantic import Field
 from sevenfold.data._catalogue import DATASETS, DatasetEntry
 from sevenfold.data._dataset import Dataset, Provenance
 from sevenfold.data._generation import Conditioning, for_task
+from sevenfold.data._labels_kept import LabelsKept, keep_labels
 from sevenfold.data._row_images import RowImages, labels_of
 from sevenfold.data._row_pairs import RowPairs, Texts, framed
 from sevenfold.data._row_texts import learned_encoding, stored_stream
@@ -36,12 +37,12 @@ __all__ = ["HubSettings"]
 
 _PREFIX = "hugging-face:"
 _DEFAULT_VOCABULARY = 8192
-_OF_IMAGES = ("image", "label", "classes", "size", "grayscale", "condition")
+_OF_IMAGES = ("image", "label", "classes", "size", "grayscale", "condition", "labels", "unlabelled")
 _OF_TEXT = ("text", "tokenizer", "vocabulary", "context", "hidden_share", "masks", "span")
 _OF_PAIRS = ("source", "target", "tokenizer", "vocabulary", "longest")
 
 
-class HubSettings(TextSettings, Conditioning):
+class HubSettings(TextSettings, Conditioning, LabelsKept):
     """How rows become a data set."""
 
     config: str | None = Field(
@@ -96,7 +97,8 @@ def _read(name: str, settings: HubSettings, split_seed: int, task: str) -> Datas
     facts = _facts(name, settings, parts)
     if task in ("classification", "generation"):
         unlabelled = task == "generation" and settings.condition == "none"
-        return for_task(task, _images(facts, parts, settings, unlabelled), settings)
+        images = for_task(task, _images(facts, parts, settings, unlabelled), settings)
+        return keep_labels(images, settings)
     if pairs:
         return _pairs(facts, parts, settings)
     return _texts(facts, parts, settings, split_seed, task)

@@ -28,6 +28,7 @@ from sevenfold.layers.response_norm import LocalResponseNorm
 from sevenfold.layers.rotary import neighbours_from_halves, rotary_angles
 from sevenfold.layers.sinusoid import sinusoidal_positions
 from sevenfold.layers.swiglu import SwiGLU
+from sevenfold.layers.unlabelled import LearnsUnlabelled
 
 __all__ = [
     "ACTIVATIONS",
@@ -45,6 +46,7 @@ __all__ = [
     "Interpolates",
     "KeyValueCache",
     "LayerCache",
+    "LearnsUnlabelled",
     "Likelihood",
     "LocalResponseNorm",
     "MaskedTokenHead",

@@ -14,6 +14,7 @@ from torch import nn
 
 from sevenfold.data import Dataset, load
 from sevenfold.errors import SpecError, UnknownNameError, UsageError
+from sevenfold.layers import LearnsUnlabelled
 from sevenfold.models import MODELS, ModelEntry
 from sevenfold.runs.recipe import Recipe, Scalar
 from sevenfold.training.objectives import TASKS, Loss, loss_function
@@ -54,7 +55,17 @@ def build_workload(recipe: Recipe) -> Workload:
     entry, settings = fitted_model(recipe, dataset)
     device = resolve_device(recipe)
     model = seeded(recipe.seed, lambda: entry.build(settings)).to(device)
+    _check_unlabelled(entry.name, model, dataset)
     return Workload(recipe, entry, settings, model, dataset, loss_function(recipe.task, recipe.objective), device)
+
+
+def _check_unlabelled(name: str, model: nn.Module, dataset: Dataset) -> None:
+    if dataset.unlabelled and not isinstance(model, LearnsUnlabelled):
+        raise UsageError(
+            f"model {name} learns nothing from examples without labels",
+            got=f"unlabelled={dataset.unlabelled}",
+            expected="unlabelled=0, or a model such as fixmatch",
+        )
 
 
 def fitted_model(recipe: Recipe, dataset: Dataset) -> tuple[ModelEntry, dict[str, Scalar]]:

@@ -24,11 +24,9 @@ from torch import nn
 from sevenfold.errors import SpecError
 from sevenfold.layers import require_images
 from sevenfold.layers.residual import convolution, init_he
+from sevenfold.layers.wide_blocks import GROUPS, STEM, wide_groups
 from sevenfold.models._entry import Family, Landmark, fit_images
 from sevenfold.spec import Spec
-
-STEM = 16
-GROUPS = 3
 
 
 class WideResNetSpec(Spec):
@@ -56,27 +54,6 @@ class WideResNetSpec(Spec):
         return (self.depth - 4) // 6
 
 
-class WideBlock(nn.Module):
-    """Norm, ReLU, 3x3, norm, ReLU, dropout, 3x3, added to the input. [B, C, S, S] -> [B, M, S/s, S/s]."""
-
-    def __init__(self, inputs: int, outputs: int, *, stride: int, dropout: float) -> None:
-        super().__init__()
-        self.norm1 = nn.BatchNorm2d(inputs)
-        self.convolution1 = convolution(inputs, outputs, kernel=3, stride=stride)
-        self.norm2 = nn.BatchNorm2d(outputs)
-        self.dropout = nn.Dropout(dropout)
-        self.convolution2 = convolution(outputs, outputs, kernel=3)
-        changes = inputs != outputs or stride != 1
-        self.projection = convolution(inputs, outputs, kernel=1, stride=stride) if changes else None
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        active = F.relu(self.norm1(x))
-        branch = self.dropout(F.relu(self.norm2(self.convolution1(active))))
-        branch = self.convolution2(branch)
-        out: torch.Tensor = branch + (x if self.projection is None else self.projection(active))
-        return out
-
-
 class WideResNet(nn.Module):
     """[B, C, S, S] -> logits [B, classes]."""
 
@@ -84,18 +61,10 @@ class WideResNet(nn.Module):
         super().__init__()
         self.spec = spec
         self.stem = convolution(spec.channels, STEM, kernel=3)
-        self.groups = nn.ModuleList()
-        inputs = STEM
-        for number in range(GROUPS):
-            outputs = STEM * spec.width * 2**number
-            group = nn.Sequential()
-            for position in range(spec.blocks):
-                stride = 2 if number > 0 and position == 0 else 1
-                group.append(WideBlock(inputs, outputs, stride=stride, dropout=spec.dropout))
-                inputs = outputs
-            self.groups.append(group)
-        self.final_norm = nn.BatchNorm2d(inputs)
-        self.output = nn.Linear(inputs, spec.classes)
+        self.groups = wide_groups(blocks=spec.blocks, width=spec.width, dropout=spec.dropout)
+        outputs = STEM * spec.width * 2 ** (GROUPS - 1)
+        self.final_norm = nn.BatchNorm2d(outputs)
+        self.output = nn.Linear(outputs, spec.classes)
         init_he(self)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
