@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from sevenfold.actions.recipe import recipe as recipe
     from sevenfold.actions.recipes import list_recipes as list_recipes
     from sevenfold.actions.recipes import show_recipe as show_recipe
+    from sevenfold.actions.represent import represent as represent
     from sevenfold.actions.run_report import run_report as run_report
     from sevenfold.actions.runs import check_runs as check_runs
     from sevenfold.actions.runs import compare_runs as compare_runs
@@ -99,6 +100,7 @@ _ACTIONS = {
     "show_run": "runs",
     "list_recipes": "recipes",
     "show_recipe": "recipes",
+    "represent": "represent",
     "run_report": "run_report",
     "sample": "sample",
     "simulate_eyeriss": "eyeriss",

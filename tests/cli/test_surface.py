@@ -73,6 +73,7 @@ SURFACE = {
     "recipes list": ["--json"],
     "recipes show": ["--json", "NAME"],
     "reconstruct": ["--image", "--json", "--num", "--out", "RUN"],
+    "represent": ["--json", "--layer", "--map", "--method", "--out", "--split", "RUN"],
     "runs check": ["--json"],
     "runs compare": ["--json", "RUNS"],
     "runs report": ["--json", "--out", "RUN"],

@@ -24,6 +24,7 @@ from sevenfold.cli import (
     plan,
     play,
     recipes,
+    represent,
     runs,
     sample,
     sweep,
@@ -70,6 +71,7 @@ app.command("generate")(generate.generate)
 app.command("sample")(sample.sample)
 app.command("play")(play.play)
 app.command("label")(label.label)
+app.command("represent")(represent.represent)
 app.command("reconstruct")(image_edits.reconstruct)
 app.command("interpolate")(image_edits.interpolate)
 app.command("inpaint")(image_edits.inpaint)

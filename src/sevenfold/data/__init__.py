@@ -22,7 +22,8 @@ shapes         two coloured shapes with captions (_scenes draws them, _reading_s
 requests       prompts, answers of known worth, stories, for alignment (_request_grammar)
 rankings       rankings by somebody who errs on a known share of the pairs
 _reading_numbers      reads the pictures of number_captions
-digits, diabetes, boolean, family_trees, python_docs, python_words, folder, names, dates, reber     the catalogue
+digits, rotated_digits, diabetes, boolean, family_trees, python_docs, python_words, folder, names, dates,
+reber          the catalogue
 
 It must not know what is trained on the data, nor keep any position in it.
 See it work: ``python -m sevenfold.data``.

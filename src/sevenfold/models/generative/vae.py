@@ -27,6 +27,7 @@ from sevenfold.errors import UsageError
 from sevenfold.layers import Generative, Interpolates, Likelihood, Noise, Reconstructs, Sampling, require_images
 from sevenfold.layers.generative import OnStep, require_sampling, untold
 from sevenfold.layers.pixel_outputs import PixelOutputName, Shown, pixel_output
+from sevenfold.layers.representing import Represents
 from sevenfold.models._entry import Family, Landmark, fit_generation
 from sevenfold.spec import Spec
 
@@ -54,7 +55,7 @@ class VAESpec(Spec):
     )
 
 
-class VAE(Generative, Likelihood, Reconstructs, Interpolates):
+class VAE(Generative, Likelihood, Reconstructs, Interpolates, Represents):
     """[B, C, S, S] in 0..1 -> -log p(x) <= loss [B], in nats a dimension."""
 
     def __init__(self, spec: VAESpec) -> None:
@@ -128,6 +129,10 @@ class VAE(Generative, Likelihood, Reconstructs, Interpolates):
     def reconstruct(self, images: Tensor) -> Tensor:
         """The expected pixels of the most likely latents."""
         return self.output.mean(self.decode(self.encode(images)[0])).clamp(0, 1)
+
+    def represent(self, *inputs: Tensor) -> Tensor:
+        """The means of the latents [B, J]."""
+        return self.encode(inputs[0])[0]
 
     def interpolate(self, first: Tensor, second: Tensor, num: int, *, noise: Noise) -> Tensor:
         """Along the straight line between the means of both images' latents; no noise is drawn."""

@@ -17,6 +17,7 @@ Recognition, Neural Computation 1, 541-551.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -65,6 +66,11 @@ class LeCun1989Spec(Spec):
     def hidden(self) -> int:
         """Units in H3: 30 at the paper's width of 12."""
         return 5 * self.width // 2
+
+    @property
+    def outputs(self) -> int:
+        """Units of the last layer: a class each, or a number to tell each."""
+        return self.classes
 
 
 class SharedMaps(nn.Module):
@@ -170,3 +176,12 @@ def lecun1989_small() -> LeCun1989Spec:
         squash_outputs=False,
         initialization="root-fan-in",
     )
+
+
+LECUN1989_REGRESSION = replace(LECUN1989, task="regression")
+
+
+@LECUN1989_REGRESSION.preset("laptop")
+def lecun1989_regression() -> LeCun1989Spec:
+    """The small network with numbers as outputs, for regression: how far a digit is turned."""
+    return lecun1989_small().model_copy(update={"classes": 1})
