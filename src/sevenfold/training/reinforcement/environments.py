@@ -12,24 +12,29 @@ Frame(shape=(3, 4, 4), stack=1, actions=4, dtype='float32')
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sevenfold.catalog import Catalogue
 from sevenfold.errors import SevenfoldError, UsageError, unknown_name
 from sevenfold.runs.recipe import DataChoice
 from sevenfold.spec import Spec
+from sevenfold.training.reinforcement.boards import BoardView, SnakeBoards, SnakeView
+from sevenfold.training.reinforcement.markov import LARGEST_SOLVED
 from sevenfold.training.reinforcement.snake import Snake, greedy_move
+from sevenfold.training.reinforcement.solved import held_to_optimum
+from sevenfold.training.reinforcement.views import HeadView, PathView
 from sevenfold.training.reinforcement.worlds import SideBySide, Worlds
 
 __all__ = ["ENVIRONMENTS", "EnvironmentEntry", "Frame", "Mode", "chosen_environment"]
 
+Act = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]  # observations [N, ...] -> actions [N]
 Mode = Literal["training", "evaluation", "pictures"]
 _RENDER = {"pictures": "rgb_array"}
 
@@ -57,10 +62,29 @@ class Episodes(Spec):
 
 
 class SnakeSettings(Episodes):
-    """Snake's board."""
+    """Snake's board, and what the player is shown of it."""
 
     size: int = Field(default=10, ge=2, le=64, description="cells a side")
     limit: int = Field(default=0, ge=0, description="steps without food after which a game is cut off; 0 is 4 S S")
+    view: Literal["board", "head", "paths"] = Field(
+        default="board",
+        description="board: as it lies, 4 moves; head: from the head, turned with it, 3 moves; paths: and searched",
+    )
+    reach: int = Field(
+        default=0, ge=0, description="cells that head and paths show each way; 0 is all of the board"
+    )
+    exact_discount: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="discount at which the agent is held to the exact optimum of a board up to 4 x 4; 0: it is not",
+    )
+
+    @model_validator(mode="after")
+    def _solvable(self) -> SnakeSettings:
+        if self.exact_discount and self.size > LARGEST_SOLVED:
+            raise ValueError(f"exact_discount needs a board of at most {LARGEST_SOLVED} x {LARGEST_SOLVED}")
+        return self
 
 
 class GymnasiumSettings(Episodes):
@@ -91,6 +115,8 @@ class EnvironmentEntry:
     version: Callable[[], str]
     baseline: Callable[[npt.NDArray[Any]], int] | None = None  # a player without learning, on one observation
     baseline_summary: str = ""
+    baseline_settings: Callable[[Any], Any] = lambda settings: settings  # observations as that player reads them
+    exact: Callable[[Any, Act], Mapping[str, float]] = lambda settings, act: {}  # figures that need no playing
     side_by_side: Callable[[Any, Mode, int, int], SideBySide] | None = None  # (settings, mode, number, seed)
 
     def worlds(self, settings: Any, mode: Mode, num: int, seed: int) -> SideBySide:
@@ -117,8 +143,19 @@ def chosen_environment(choice: DataChoice) -> tuple[EnvironmentEntry, Any]:
         raise
 
 
-def _snake(settings: SnakeSettings, mode: Mode) -> gymnasium.Env[Any, Any]:
-    return Snake(settings.size, settings.limit or 4 * settings.size**2)
+def _snake_limit(settings: SnakeSettings) -> int:
+    return settings.limit or 4 * settings.size**2
+
+
+def _snake_view(settings: SnakeSettings) -> SnakeView:
+    if settings.view == "board":
+        return BoardView(settings.size)
+    return (HeadView if settings.view == "head" else PathView)(settings.size, settings.reach)
+
+
+def _snake_frame(settings: SnakeSettings) -> Frame:
+    view = _snake_view(settings)
+    return Frame(view.shape, 1, view.actions, "float32")
 
 
 ENVIRONMENTS.add(
@@ -127,13 +164,20 @@ ENVIRONMENTS.add(
         name="snake",
         summary="Snake on a board of size x size cells; the score is the food eaten",
         settings=SnakeSettings,
-        make=_snake,
-        frame=lambda settings: Frame((3, settings.size, settings.size), 1, 4, "float32"),
+        make=lambda settings, mode: Snake(settings.size, _snake_limit(settings)),
+        frame=_snake_frame,
         source="sevenfold.training.reinforcement.snake",
         licence="Apache-2.0",
         version=lambda: "-",
         baseline=greedy_move,
         baseline_summary="the shortest path to the food around the body as it lies",
+        baseline_settings=lambda settings: settings.with_changes({"view": "board"}),
+        exact=lambda settings, act: (
+            held_to_optimum(_snake_view(settings), act, settings.exact_discount) if settings.exact_discount else {}
+        ),
+        side_by_side=lambda settings, mode, num, seed: SnakeBoards(
+            _snake_view(settings), num, seed, _snake_limit(settings)
+        ),
     ),
 )
 

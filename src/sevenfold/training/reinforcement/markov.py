@@ -18,8 +18,17 @@ import numpy.typing as npt
 from sevenfold.errors import UsageError
 from sevenfold.training.reinforcement.snake import MOVES, Body, moved_snake, starts
 
-__all__ = ["DecisionProcess", "SnakeProcess", "policy_value", "q_learning", "snake_process", "value_iteration"]
+__all__ = [
+    "LARGEST_SOLVED",
+    "DecisionProcess",
+    "SnakeProcess",
+    "policy_value",
+    "q_learning",
+    "snake_process",
+    "value_iteration",
+]
 
+LARGEST_SOLVED = 4  # cells a side
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
@@ -145,7 +154,7 @@ def snake_process(size: int) -> SnakeProcess:
 
     The board of 3 x 3 has 1,968 states and that of 4 x 4 143,128; larger ones do not fit.
     """
-    if not 2 <= size <= 4:
+    if not 2 <= size <= LARGEST_SOLVED:
         raise UsageError("Snake is solved exactly on small boards", got=f"size={size}", expected="2, 3 or 4")
     number: dict[tuple[Body, int], int] = {}
     begin: dict[int, float] = {}

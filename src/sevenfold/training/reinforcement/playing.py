@@ -6,7 +6,7 @@ Evaluation plays in environments of its own, begun with seeds that training neve
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from sevenfold.training.reinforcement.environments import (
     Mode,
     chosen_environment,
 )
-from sevenfold.training.reinforcement.learner import Learner
+from sevenfold.training.reinforcement.learner import Learner, seen
 from sevenfold.training.reinforcement.policies import PolicyLearner, policy_actor
 from sevenfold.training.reinforcement.values import Stack, ValueLearner, value_actor
 from sevenfold.training.reinforcement.worlds import Episode, SideBySide
@@ -55,12 +55,22 @@ class Playing:
         mode: Mode = "training" if training else "pictures" if pictures else "evaluation"
         return self.environment.worlds(self.environment_settings, mode, num, seed)
 
+    def for_baseline(self) -> Playing:
+        """The same with observations as the environment's player without learning reads them."""
+        given = self.environment.baseline_settings(self.environment_settings)
+        return replace(self, environment_settings=given, frame=self.environment.frame(given))
+
     def actor(self) -> Callable[[Any], Any]:
         """How the model acts in evaluation: observations [N, ...] -> actions [N]."""
         if isinstance(self.model, ActionValues):
             return value_actor(self.model, self.device)
         assert isinstance(self.model, ActorCritic)
         return policy_actor(self.model, self.device)
+
+    def best(self, observations: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The model's first choice [N], never at random: the likeliest action, or that of the highest Q."""
+        with torch.no_grad():
+            return np.asarray(self.model(seen(observations, self.device)).argmax(1).cpu().numpy())
 
     def learner(self) -> Learner:
         """The learner that the model is for, in its environments; raises UsageError where the recipe cannot be."""

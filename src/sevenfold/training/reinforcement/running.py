@@ -135,13 +135,14 @@ class _ControlRun:
                 settings.evaluation_episodes,
             )
         baseline = self._baseline(settings.evaluation_episodes)
+        exact = self.playing.environment.exact(settings, self.playing.best)
         self.learner.worlds.close()
         self.writer.flush()
         if keep_weights:
             facts = {"run_id": self.recipe.run_id(), "step": str(self.step)}
             checkpoints.save_weights(self.folder, checkpoints.model_tensors(self.learner.model), facts)
         self.wall_seconds = perf_counter() - self._began_at
-        self.writer.finish(self._summary(agent, chance) | baseline)
+        self.writer.finish({**self._summary(agent, chance), **baseline, **exact})
         checkpoints.remove_checkpoints(self.folder / "checkpoints")
 
     def _baseline(self, episodes: int) -> dict[str, float | str | None]:
@@ -149,7 +150,8 @@ class _ControlRun:
         move = self.playing.environment.baseline
         if move is None:
             return {"baseline_return": None}
-        played = evaluated(self.playing, lambda seen: np.array([move(one) for one in seen]), episodes)
+        plain = self.playing.for_baseline()
+        played = evaluated(plain, lambda seen: np.array([move(one) for one in seen]), episodes)
         return {"baseline_return": float(np.mean([_shown(one) for one in played]))}
 
     def _log(self, episodes: tuple[Episode, ...], figures: Mapping[str, float]) -> None:

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from sevenfold.errors import UsageError
 
-__all__ = ["MOVES", "Snake", "greedy_move", "moved_snake", "observed", "picture", "starts"]
+__all__ = ["MOVES", "Snake", "greedy_move", "moved_snake", "neighbours", "observed", "picture", "starts"]
 
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # up, right, down, left
 Body = tuple[int, ...]  # cells row * size + column, head first
@@ -34,13 +34,13 @@ Body = tuple[int, ...]  # cells row * size + column, head first
 def starts(size: int) -> list[Body]:
     """Every body that a game may begin with: two cells side by side, each as likely."""
     return [
-        (cell, neighbour) for cell in range(size * size) for neighbour in _neighbours(cell, size) if neighbour >= 0
+        (cell, neighbour) for cell in range(size * size) for neighbour in neighbours(cell, size) if neighbour >= 0
     ]
 
 
 def moved_snake(body: Body, food: int, action: int, size: int) -> tuple[Body, bool] | None:
     """The body after a move and whether it ate; None where it dies."""
-    head = _neighbours(body[0], size)[action]
+    head = neighbours(body[0], size)[action]
     if head < 0:
         return None
     eats = head == food
@@ -60,7 +60,7 @@ def observed(body: Body, food: int | None, size: int) -> npt.NDArray[np.float32]
     return planes.reshape(3, size, size)
 
 
-def _neighbours(cell: int, size: int) -> list[int]:
+def neighbours(cell: int, size: int) -> list[int]:
     """The cells above, right, below and left; -1 is the wall."""
     row, column = divmod(cell, size)
     found = []
@@ -155,7 +155,7 @@ def greedy_move(observation: npt.NDArray[np.float32]) -> int:
     while frontier and food not in first:
         following = []
         for cell in frontier:
-            for action, neighbour in enumerate(_neighbours(cell, size)):
+            for action, neighbour in enumerate(neighbours(cell, size)):
                 if neighbour >= 0 and neighbour not in blocked and neighbour not in first:
                     first[neighbour] = first.get(cell, action)
                     following.append(neighbour)
