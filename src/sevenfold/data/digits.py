@@ -26,13 +26,14 @@ from sevenfold.data._dataset import Dataset, ExampleSplit, Provenance, Split
 from sevenfold.data._generation import Conditioning, enlarged, for_task
 from sevenfold.data._labels_kept import LabelsKept, keep_labels
 from sevenfold.data._splitting import Shares, equal_groups, split_by_class
+from sevenfold.data.bought_labels import BoughtLabels, with_bought_labels
 from sevenfold.errors import InputFileError, UsageError
 
 _SHAPE = (1, 8, 8)
 _LARGEST_PIXEL = 16
 
 
-class DigitsSettings(Shares, Conditioning, LabelsKept):
+class DigitsSettings(Shares, Conditioning, LabelsKept, BoughtLabels):
     """Settings of the digits; ``condition`` and ``image`` are for the task generation."""
 
     image: Literal[8, 16, 32] = Field(default=8, description="generation: 8, or 16 or 32 with every pixel repeated")
@@ -103,7 +104,7 @@ def _read(settings: DigitsSettings, split_seed: int, task: str) -> Dataset:
             got=f"image={settings.image} for {task}",
             expected="image=8",
         )
-    return keep_labels(for_task(task, digits, settings), settings)
+    return keep_labels(for_task(task, with_bought_labels(digits, settings), settings), settings)
 
 
 def _enlarged(digits: Dataset, image: int) -> Dataset:
