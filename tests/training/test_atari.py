@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from sevenfold.errors import RunError, UsageError
 from sevenfold.runs.recipe import DataChoice
 from sevenfold.training.reinforcement.environments import ENVIRONMENTS, chosen_environment
 
@@ -106,3 +107,32 @@ def test_a_game_is_brought_back_in_the_middle_of_a_later_life():
     again.restore(state)
     assert np.array_equal(worlds.observations, again.observations)
     assert played(worlds, 300, seed=5) == played(again, 300, seed=5)
+
+
+def test_games_in_processes_are_the_games_in_this_one_and_come_back_exactly():
+    alone, apart = worlds_of(num=3), worlds_of(num=3, processes=2)
+    try:
+        assert np.array_equal(alone.observations, apart.observations)
+        assert len(apart) == 3
+        assert played(alone, 150) == played(apart, 150)
+        state, same = alone.state(), apart.state()
+        assert all(state[name].equal(same[name]) for name in state)
+        assert -1 in state["actions"].tolist()
+        ahead = played(apart, 20)
+        apart.restore(state)
+        assert played(apart, 20) == ahead == played(alone, 20)
+        with pytest.raises(UsageError, match="pictures"):
+            apart.picture(0)
+    finally:
+        apart.close()
+
+
+def test_a_process_that_died_is_told_in_one_line():
+    apart = worlds_of(num=2, processes=2)
+    try:
+        apart._helpers[1]._process.kill()
+        with pytest.raises(RunError, match="process that steps environments") as told:
+            played(apart, 2)
+        assert "\n" not in str(told.value)
+    finally:
+        apart.close()

@@ -2,7 +2,9 @@
 
 snake            the game, in gymnasium's interface
 environments     ENVIRONMENTS: snake, gymnasium:ID, atari:GAME, and how each is preprocessed
+atari            what is done to a game's frames, rewards and lives
 worlds           several environments side by side, which a checkpoint can bring back exactly
+processes        the same, each in a process (`stepping`)
 markov           decision processes small enough to solve: value iteration, Q-learning, Snake as one of them
 replay           experience replay that stores each frame once
 returns          discounted returns, generalized advantages

@@ -17,16 +17,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import gymnasium
-import numpy as np
 import numpy.typing as npt
+import torch
 from pydantic import Field, model_validator
 
 from sevenfold.catalog import Catalogue
 from sevenfold.errors import SevenfoldError, UsageError, unknown_name
 from sevenfold.runs.recipe import DataChoice
 from sevenfold.spec import Spec
+from sevenfold.training.reinforcement.atari import AtariPicture, AtariPlay
 from sevenfold.training.reinforcement.boards import BoardView, SnakeBoards, SnakeView
 from sevenfold.training.reinforcement.markov import LARGEST_SOLVED
+from sevenfold.training.reinforcement.processes import ProcessWorlds
 from sevenfold.training.reinforcement.snake import Snake, greedy_move
 from sevenfold.training.reinforcement.solved import held_to_optimum
 from sevenfold.training.reinforcement.views import HeadView, PathView
@@ -52,6 +54,11 @@ class Frame:
     def observation(self) -> tuple[int, ...]:
         """The shape of an observation: ``stack`` frames along the first axis."""
         return (self.stack * self.shape[0], *self.shape[1:])
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The type of its numbers, as torch has it."""
+        return torch.uint8 if self.dtype == "uint8" else torch.float32
 
 
 class Episodes(Spec):
@@ -99,6 +106,9 @@ class AtariSettings(Episodes):
         default=True, description="in training, a lost life ends the episode for the learner; the game goes on"
     )
     clip_rewards: bool = Field(default=True, description="in training, rewards count by their sign")
+    processes: int = Field(
+        default=0, ge=0, le=256, description="processes that step the environments; 0: the one that learns"
+    )
 
 
 @dataclass(frozen=True)
@@ -213,78 +223,6 @@ def _vector_frame(identity: str) -> Frame:
     return Frame(tuple(seen.shape), 1, int(moves.n), "float32")
 
 
-class _AtariPicture(gymnasium.ObservationWrapper[npt.NDArray[np.uint8], Any, npt.NDArray[np.uint8]]):
-    """84 x 84 grey pixels with a channel axis [1, 84, 84]."""
-
-    def __init__(self, environment: gymnasium.Env[Any, Any]) -> None:
-        super().__init__(environment)
-        self.observation_space = gymnasium.spaces.Box(0, 255, (1, 84, 84), np.uint8)
-
-    def observation(self, observation: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        from PIL import Image
-
-        return np.asarray(Image.fromarray(observation).resize((84, 84), Image.Resampling.BOX), dtype=np.uint8)[None]
-
-
-class _AtariPlay(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Four frames an action, the larger of the last two; idle actions at the start; lives and signs in training.
-
-    A game begins from one saved state: the emulator's own reset leaves some of the last game in its memory (Beam
-    Rider and Seaquest then play otherwise), and with a seed it loads the ROM again, 0.2 s.
-    """
-
-    def __init__(self, environment: gymnasium.Env[Any, Any], settings: AtariSettings, training: bool) -> None:
-        super().__init__(environment)
-        self._settings, self._training = settings, training
-        self._lives, self._score = 0, 0.0
-        self._ale: Any = getattr(environment.unwrapped, "ale")  # noqa: B009 (gymnasium's type does not know it)
-        self._first, self._info = environment.reset(seed=0)
-        self._start = self._ale.cloneState()
-        self._draw = np.random.default_rng()
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        if options is not None and options.get("go_on"):
-            observation, _, terminated, truncated, info = self.env.step(0)
-            if not (terminated or truncated):
-                return observation, info
-        else:
-            self._draw = np.random.default_rng(seed)
-        observation, info = self._new_game()
-        for _ in range(int(self._draw.integers(0, self._settings.no_op_max + 1))):
-            observation, _, terminated, truncated, info = self.env.step(0)
-            if terminated or truncated:
-                observation, info = self._new_game()
-        self._lives, self._score = int(info.get("lives", 0)), 0.0
-        return observation, info
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        total, frames = 0.0, []
-        over = truncated = False
-        info: dict[str, Any] = {}
-        for _ in range(4):
-            observation, reward, over, truncated, info = self.env.step(action)
-            frames.append(observation)
-            total += float(reward)
-            if over or truncated:
-                break
-        self._score += total
-        seen = np.maximum(*frames[-2:]) if len(frames) > 1 else frames[0]
-        lives = int(info.get("lives", 0))
-        lost = self._training and self._settings.lives_end and lives < self._lives
-        self._lives = lives
-        if self._training and self._settings.clip_rewards:
-            total = float(np.sign(total))
-        goes_on = lost and not over and not truncated
-        return seen, total, over or lost, truncated, {**info, "score": self._score, "goes_on": goes_on}
-
-    def _new_game(self) -> tuple[Any, dict[str, Any]]:
-        self.env.reset()  # of the wrappers' counters
-        self._ale.restoreState(self._start)
-        return self._first, self._info
-
-
 def _atari(name: str) -> EnvironmentEntry | None:
     if not name.startswith("atari:"):
         return None
@@ -306,7 +244,20 @@ def _atari(name: str) -> EnvironmentEntry | None:
 
     def make(settings: AtariSettings, mode: Mode) -> gymnasium.Env[Any, Any]:
         plain = gymnasium.make(identity, obs_type="grayscale", render_mode=_RENDER.get(mode))
-        return _AtariPicture(_AtariPlay(plain, settings, mode == "training"))
+        training = mode == "training"
+        play = AtariPlay(
+            plain,
+            no_op_max=settings.no_op_max,
+            lives_end=training and settings.lives_end,
+            clip_rewards=training and settings.clip_rewards,
+        )
+        return AtariPicture(play)
+
+    def worlds(settings: AtariSettings, mode: Mode, num: int, seed: int) -> SideBySide:
+        if settings.processes and num > 1 and mode != "pictures":
+            choice = DataChoice(name=name, settings=settings.to_dict())
+            return ProcessWorlds(choice, mode, num, seed, settings.processes)
+        return Worlds(lambda: make(settings, mode), num, seed)
 
     def frame(settings: AtariSettings) -> Frame:
         environment = gymnasium.make(identity)
@@ -324,6 +275,7 @@ def _atari(name: str) -> EnvironmentEntry | None:
         source=f"ale-py, {identity}",
         licence="ale-py GPL-2.0; the rights of the game itself are not stated",
         version=lambda: f"ale-py {ale_py.__version__}",
+        side_by_side=worlds,
     )
 
 

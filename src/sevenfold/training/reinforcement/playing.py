@@ -14,10 +14,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from sevenfold.errors import UsageError
+from sevenfold.errors import SevenfoldError, UsageError
 from sevenfold.models import MODELS, ModelEntry
 from sevenfold.models.control._policies import ActorCritic
-from sevenfold.models.control._values import ActionValues
+from sevenfold.models.control._values import ActionValues, ValueSpec
 from sevenfold.runs.recipe import Recipe, Scalar
 from sevenfold.training.reinforcement.environments import (
     EnvironmentEntry,
@@ -27,7 +27,7 @@ from sevenfold.training.reinforcement.environments import (
 )
 from sevenfold.training.reinforcement.learner import Learner, seen
 from sevenfold.training.reinforcement.policies import PolicyLearner, policy_actor
-from sevenfold.training.reinforcement.values import Stack, ValueLearner, value_actor
+from sevenfold.training.reinforcement.values import Stack, ValueLearner, require_experience, value_actor
 from sevenfold.training.reinforcement.worlds import Episode, SideBySide
 from sevenfold.training.workload import resolve_device, seeded
 
@@ -75,10 +75,14 @@ class Playing:
     def learner(self) -> Learner:
         """The learner that the model is for, in its environments; raises UsageError where the recipe cannot be."""
         worlds = self.worlds(self.environment_settings.environments, self.recipe.seed, training=True)
-        if isinstance(self.model, ActionValues):
-            return ValueLearner(self.recipe, self.model, worlds, self.frame, self.device)
-        assert isinstance(self.model, ActorCritic)
-        return PolicyLearner(self.recipe, self.model, worlds, self.frame, self.device)
+        try:
+            if isinstance(self.model, ActionValues):
+                return ValueLearner(self.recipe, self.model, worlds, self.frame, self.device)
+            assert isinstance(self.model, ActorCritic)
+            return PolicyLearner(self.recipe, self.model, worlds, self.frame, self.device)
+        except SevenfoldError:
+            worlds.close()
+            raise
 
 
 def build_playing(recipe: Recipe) -> Playing:
@@ -97,7 +101,9 @@ def build_playing(recipe: Recipe) -> Playing:
     environment, given = chosen_environment(recipe.data)
     frame = environment.frame(given)
     settings = dict(entry.settings_for(frame.observation, frame.actions)) | recipe.model.settings
-    entry.spec(settings)
+    spec = entry.spec(settings)
+    if isinstance(spec, ValueSpec):
+        require_experience(recipe, spec, frame, given.environments)
     device = resolve_device(recipe)
     model = seeded(recipe.seed, lambda: entry.build(settings)).to(device)
     return Playing(recipe, entry, settings, model, environment, given, frame, device)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -53,6 +54,7 @@ def control_run(
         playing = build_playing(recipe)
         learner = playing.learner()
         with (
+            closing(learner.worlds),
             store.open(
                 recipe,
                 provenance=_provenance(playing),
@@ -136,7 +138,6 @@ class _ControlRun:
             )
         baseline = self._baseline(settings.evaluation_episodes)
         exact = self.playing.environment.exact(settings, self.playing.best)
-        self.learner.worlds.close()
         self.writer.flush()
         if keep_weights:
             facts = {"run_id": self.recipe.run_id(), "step": str(self.step)}

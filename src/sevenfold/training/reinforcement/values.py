@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from sevenfold.errors import UsageError
-from sevenfold.models.control._values import ActionValues
+from sevenfold.models.control._values import ActionValues, ValueSpec
 from sevenfold.runs.recipe import Recipe
 from sevenfold.training.reinforcement.environments import Frame
 from sevenfold.training.reinforcement.learner import Advance, Updates, seen
 from sevenfold.training.reinforcement.losses import value_error
-from sevenfold.training.reinforcement.replay import Batch, Replay
+from sevenfold.training.reinforcement.replay import Batch, Replay, require_room
 from sevenfold.training.reinforcement.worlds import SideBySide
 
-__all__ = ["Stack", "ValueLearner", "value_actor"]
+__all__ = ["Stack", "ValueLearner", "require_experience", "value_actor"]
 
 
 class ValueLearner:
@@ -29,19 +29,14 @@ class ValueLearner:
         self, recipe: Recipe, model: ActionValues, worlds: SideBySide, frame: Frame, device: torch.device
     ) -> None:
         spec = model.spec
-        if spec.replay_starts < recipe.batch_size:
-            raise UsageError(
-                "learning begins before there is a batch",
-                got=f"model.replay_starts={spec.replay_starts}, batch_size={recipe.batch_size}",
-                expected="at least as many remembered steps",
-            )
         self.model, self.worlds, self._spec, self._device = model, worlds, spec, device
         self.target = copy.deepcopy(model).requires_grad_(False) if spec.target_every else model
         self._updates = Updates(recipe, model)
         self.optimizer = self._updates.optimizer
         self._batch_size, self._frame = recipe.batch_size, frame
-        dtype = torch.uint8 if frame.dtype == "uint8" else torch.float32
-        self.replay = Replay(spec.replay, frame.shape, stack=frame.stack, streams=len(worlds), dtype=dtype)
+        self.replay = Replay(
+            spec.replay, frame.shape, stack=frame.stack, streams=len(worlds), dtype=frame.torch_dtype
+        )
         self._num_updates = 0
         self._stack = Stack(frame, len(worlds))
         self._stack.begin(worlds.observations)
@@ -119,6 +114,17 @@ class ValueLearner:
         if self._spec.target_every and self._num_updates % self._spec.target_every == 0:
             self.target.load_state_dict(self.model.state_dict())
         return loss.detach()
+
+
+def require_experience(recipe: Recipe, spec: ValueSpec, frame: Frame, environments: int) -> None:
+    """UsageError unless what is remembered makes a batch and fits this machine's memory; builds nothing."""
+    if spec.replay_starts < recipe.batch_size:
+        raise UsageError(
+            "learning begins before there is a batch",
+            got=f"model.replay_starts={spec.replay_starts}, batch_size={recipe.batch_size}",
+            expected="at least as many remembered steps",
+        )
+    require_room(spec.replay, frame.shape, stack=frame.stack, streams=environments, dtype=frame.torch_dtype)
 
 
 def value_actor(

@@ -193,7 +193,7 @@ class Worlds:
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Bring every environment to where `state` found it."""
         lengths = state["lengths"].tolist()
-        played = [part.tolist() for part in state["actions"].split(lengths)]
+        played = [part.tolist() for part in torch.split(state["actions"], lengths)]
         self.observations = np.stack(
             [
                 world.restore(episode, actions)
