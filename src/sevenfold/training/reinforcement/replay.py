@@ -89,7 +89,7 @@ class Replay:
     def sample(self, size: int) -> Batch:
         """Transitions drawn uniformly, with replacement, from torch's random numbers."""
         streams, at = self._drawn(size)
-        frames = self._frames(streams, at).unflatten(0, (size, self.stack + 1))
+        frames = torch.unflatten(self._frames(streams, at), 0, (size, self.stack + 1))
         chosen = torch.from_numpy(streams * self.rows + at)
         return Batch(
             observations=frames[:, :-1].flatten(1, 2),
