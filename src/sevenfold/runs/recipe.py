@@ -29,6 +29,7 @@ Task = Literal[
     "image-text",
     "generation",
     "control",
+    "rlhf",
 ]
 
 
@@ -94,6 +95,27 @@ class Objective(Spec):
     )
 
 
+class Feedback(Spec):
+    """The task rlhf: how a language model learns from a reward of its answers, by PPO."""
+
+    reward: str = Field(
+        default="true", description="a finished run of a reward model, recipe:NAME, or true: the data set's own"
+    )
+    penalty: float = Field(
+        default=0.05, ge=0, description="beta: weight of the divergence from the weights at the start, a token"
+    )
+    answer_tokens: int = Field(default=16, ge=1, description="longest answer that is drawn")
+    minibatches: int = Field(default=4, ge=1, description="equal parts of a batch, an update each")
+    epochs: int = Field(default=1, ge=1, description="passes over a batch of answers")
+    clip: float = Field(default=0.2, gt=0, description="how far the ratio of probabilities may go from 1")
+    discount: float = Field(default=1.0, ge=0, le=1, description="share of the value a token later")
+    trace: float = Field(default=0.95, ge=0, le=1, description="lambda of the generalized advantages")
+    value_weight: float = Field(default=1.0, ge=0, description="weight of the error of the value network")
+    pretraining: float = Field(
+        default=0.0, ge=0, description="gamma of PPO-ptx: weight of the loss on texts of the pre-training"
+    )
+
+
 class Limits(Spec):
     """Hard limits beside the steps; the first that runs out stops the run. ``None`` is no limit."""
 
@@ -116,6 +138,7 @@ class Recipe(Spec):
         "recipe:NAME is trained first",
     )
     objective: Objective = Objective()
+    feedback: Feedback = Feedback()
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     limits: Limits = Limits()

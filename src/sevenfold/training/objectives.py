@@ -14,6 +14,7 @@ Legend: B examples, T tokens, C classes or vocabulary, K outputs or candidates, 
     image-text      outputs [B, B], targets [B]            mean of the cross-entropies of rows and of columns
     generation      outputs [B], targets [B], unused       the loss of each example is the model's own output
     control         learned by acting: `sevenfold.training.reinforcement`
+    rlhf            learned from a reward of whole answers: `sevenfold.training.alignment`
 
 A mean is over what is asked for, so that it does not depend on how a batch is cut; image-text alone depends on it.
 """
@@ -144,6 +145,7 @@ TASKS: Mapping[Task, TaskRule] = {
     "control": TaskRule(
         "agent step", _given, _rows, None, _rows, cut=False, smooths=False, nats=False, measure="loss"
     ),
+    "rlhf": TaskRule("answer", _given, _rows, None, _rows, cut=False, smooths=False, nats=False, measure="loss"),
     "generation": TaskRule(
         "example", _given, _rows, None, _rows, smooths=False, nats=False, measure="loss", random=True
     ),

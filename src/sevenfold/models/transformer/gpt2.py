@@ -76,6 +76,14 @@ class GPT2(CachedDecoder):
     def forward(
         self, tokens: torch.Tensor, *, cache: KeyValueCache | None = None, check_values: bool = False
     ) -> torch.Tensor:
+        x_btd = self.features(tokens, cache=cache, check_values=check_values)
+        # The head is the token embedding again, not a parameter of its own.
+        return F.linear(x_btd, self.token_embedding.weight)
+
+    def features(
+        self, tokens: torch.Tensor, *, cache: KeyValueCache | None = None, check_values: bool = False
+    ) -> torch.Tensor:
+        """tokens [B, T] -> what the head reads [B, T, D]."""
         layer = "GPT-2's token embedding"
         require_tokens(layer, tokens, self.spec.vocabulary, context=self.spec.context, values=check_values)
         start, time = self.require_room(layer, cache, tokens.shape[1]), tokens.shape[1]
@@ -85,8 +93,8 @@ class GPT2(CachedDecoder):
             x_btd = block(x_btd, None if cache is None else cache.layer(index))
         if cache is not None:
             cache.advance(time)
-        # The head is the token embedding again, not a parameter of its own.
-        return F.linear(self.final_norm(x_btd), self.token_embedding.weight)
+        normed: torch.Tensor = self.final_norm(x_btd)
+        return normed
 
 
 GPT2_FAMILY = Family(
