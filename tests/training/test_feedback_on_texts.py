@@ -217,9 +217,9 @@ def test_the_penalty_leads_to_the_known_optimum():
     def reward(drawn):
         return torch.tensor([worth[tuple(answer)] for answer in drawn.lists()])
 
-    learning, reference = learner(reward, penalty=beta, lr=0.02, steps=60)
+    learning, reference = learner(reward, penalty=beta, lr=0.02, steps=100)
     torch.manual_seed(0)
-    for step in range(60):
+    for step in range(100):
         learning.advance(step)
     texts = put_together([[1, 3]] * len(answers), answers, pad=END)
 

@@ -145,6 +145,8 @@ def _render(record: RunRecord) -> RenderableType:
     summary = record.summary
     if "test_return" in summary:
         return _render_play(record)
+    if "test_true_reward" in summary:
+        return _render_answers(record)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     unit = loss_unit(record)
     table.add_column("")
@@ -194,6 +196,35 @@ def _render_play(record: RunRecord) -> RenderableType:
         Text(f"run {record.id}"),
         table,
         Text(f"{facts}{summary['parameters']:,} parameters; ± is the standard deviation over episodes"),
+        Text(f"weights: {weights}" if weights else "weights were not kept", overflow="fold"),
+    )
+
+
+def _render_answers(record: RunRecord) -> RenderableType:
+    """What a policy's answers are worth, beside those before it learned from rewards."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from sevenfold.actions.train import kept_weights
+    from sevenfold.units import SECONDS, show
+
+    summary = record.summary
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    titles = ("true reward", "reward", "divergence (nats)", "tokens", "plain text (nats a token)")
+    keys = ("true_reward", "reward", "divergence", "answer_tokens", "plain_loss")
+    table.add_column("answers to test prompts")
+    for title in titles:
+        table.add_column(title, justify="right")
+    for when, prefix in (("before", "start"), ("after", "test")):
+        table.add_row(when, *(f"{summary[f'{prefix}_{key}']:.3f}" for key in keys))
+    weights = kept_weights(record)
+    seconds = show(float(summary["train_seconds"] or 0), SECONDS)
+    return Group(
+        Text(f"run {record.id}"),
+        table,
+        Text(f"{summary['steps']:,} steps, {summary['examples_seen']:,} answers in {seconds}"),
         Text(f"weights: {weights}" if weights else "weights were not kept", overflow="fold"),
     )
 

@@ -10,7 +10,7 @@ recipes are the same run: a run's identity is its recipe's digest.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
@@ -181,6 +181,8 @@ class Recipe(Spec):
         return digest_of(determining)
 
 
-_ADDED: dict[str, Scalar] = {
-    "start": None
-}  # dotted key of a setting that came later -> the value that changes nothing
+#: Dotted key of a setting that came later -> the value that changes nothing.
+_ADDED: dict[str, Any] = {
+    "start": None,
+    "feedback": Feedback().to_dict(),
+}

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,6 +38,9 @@ from sevenfold.training.sampling.finishing import finish_generation
 from sevenfold.training.starting import begin_from
 from sevenfold.training.summary import summarize
 from sevenfold.training.workload import Workload, build_workload, check_recipe, resolve_device
+
+if TYPE_CHECKING:
+    from sevenfold.training.alignment.asking import Asking
 
 _logger = logging.getLogger("sevenfold")
 
@@ -71,6 +74,8 @@ def train_run(
     record = None if fresh else run.finished()
     if record is not None:
         return record
+    if recipe.task == "rlhf":
+        return _answered(recipe, store, home, note, on_step=on_step, keep_weights=keep_weights, fresh=fresh)
     check_recipe(recipe)
     device = resolve_device(recipe)
     with run_conditions(recipe, device), clear_failures(recipe):
@@ -94,6 +99,22 @@ def _acted(recipe: Recipe, store: RunStore, home: Path, note: Callable[[str], No
 
     record = None if how["fresh"] else _Run(recipe, store, home / "runs" / recipe.run_id(), note, True).finished()
     return record if record is not None else control_run(recipe, store=store, home=home, note=note, **how)
+
+
+def _answered(recipe: Recipe, store: RunStore, home: Path, note: Callable[[str], None], **how: Any) -> RunRecord:
+    """A run of the task rlhf, whose policy learns from rewards of its answers in a loop of its own."""
+    from sevenfold.training.alignment.asking import build_asking
+    from sevenfold.training.alignment.running import rlhf_run
+    from sevenfold.training.trained import trained_workload
+
+    def build() -> Asking:
+        return build_asking(
+            recipe,
+            begin=lambda model, start: begin_from(model, start, home),
+            trained=lambda run: trained_workload(run, store=store, home=home)[1],
+        )
+
+    return rlhf_run(recipe, build, store=store, home=home, note=note, **how)
 
 
 class _Run:

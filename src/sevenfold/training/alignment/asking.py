@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sevenfold.catalog import Catalogue
 from sevenfold.data import Split, requests
@@ -24,7 +24,7 @@ from sevenfold.runs.recipe import DataChoice, Recipe, Scalar
 from sevenfold.training.alignment.answers import Answers
 from sevenfold.training.alignment.critic import TokenValues
 from sevenfold.training.alignment.texts import Networks, Prompts, Reward, TextLearner
-from sevenfold.training.workload import resolve_device, seeded
+from sevenfold.training.workload import Workload, resolve_device, seeded
 
 __all__ = ["SOURCES", "Asking", "PromptSource", "build_asking", "chosen_source", "true_rewards"]
 
@@ -60,7 +60,7 @@ class Asking:
     settings: Mapping[str, Scalar]
     policy: CachedDecoder  # with the weights at the start
     reference: CachedDecoder  # the same, frozen
-    values: torch.nn.Module
+    values: nn.Module
     source: PromptSource
     reward: Reward
     device: torch.device
@@ -94,12 +94,12 @@ def true_rewards(source: PromptSource, answers: Answers) -> Tensor:
 def build_asking(
     recipe: Recipe,
     *,
-    begin: Callable[[torch.nn.Module], None] = lambda model: None,
-    reward_model: Callable[[str], torch.nn.Module] | None = None,
+    begin: Callable[[nn.Module, str], object],
+    trained: Callable[[str], Workload],
 ) -> Asking:
     """Build what a recipe names; raises for names, settings, and what does not fit together.
 
-    ``begin`` gives a model the weights at the start, ``reward_model`` finds the trained model of a run.
+    ``begin(model, run)`` gives a model the weights of a run, ``trained(run)`` is a run with its final weights.
     """
     entry, source = MODELS[recipe.model.name], chosen_source(recipe.data)
     _check(recipe, entry)
@@ -113,15 +113,13 @@ def build_asking(
             got=f"model {entry.name}",
             expected="a preset of gpt2",
         )
-    begin(policy)
+    assert recipe.start is not None
+    begin(policy, recipe.start)
     policy = policy.to(device).eval()
     reference = copy.deepcopy(policy).requires_grad_(False)
     values = seeded(recipe.seed, lambda: TokenValues(copy.deepcopy(policy), policy.spec.width)).to(device)
-    if recipe.feedback.reward == "true":
-        reward: Reward = lambda answers: true_rewards(source, answers)  # noqa: E731
-    else:
-        assert reward_model is not None
-        raise NotImplementedError
+    _check_room(recipe, source, policy)
+    reward = _reward_of(recipe, source, trained, device)
     return Asking(recipe, entry, settings, policy, reference, values, source, reward, device)
 
 
@@ -137,6 +135,13 @@ def chosen_source(choice: DataChoice) -> PromptSource:
 
 
 def _check(recipe: Recipe, entry: ModelEntry) -> None:
+    if recipe.start is None:
+        raise UsageError(
+            "a policy that is held to its start needs one",
+            got="start=none",
+            expected="a run of a language model that answers",
+            hint="start=recipe:sft-requests",
+        )
     if entry.task != "causal-lm":
         raise UsageError(
             f"model {entry.name} writes no answers", got=f"a model for {entry.task}", expected="one for causal-lm"
@@ -153,6 +158,40 @@ def _check(recipe: Recipe, entry: ModelEntry) -> None:
             got=f"batch_size={recipe.batch_size}, feedback.minibatches={recipe.feedback.minibatches}",
             expected="a divisor",
         )
+
+
+def _check_room(recipe: Recipe, source: PromptSource, policy: GPT2) -> None:
+    longest = max(len(prompt) for prompt in source.prompts("train", recipe.data.split_seed))
+    room = policy.max_length - longest
+    if recipe.feedback.answer_tokens > room:
+        raise UsageError(
+            "prompt and answer are longer than the model's context",
+            got=f"feedback.answer_tokens={recipe.feedback.answer_tokens}",
+            expected=f"at most {room} after prompts of up to {longest}",
+        )
+
+
+def _reward_of(
+    recipe: Recipe, source: PromptSource, trained: Callable[[str], Workload], device: torch.device
+) -> Reward:
+    """The reward that a recipe names: the true one, or the score of a trained reward model."""
+    run = recipe.feedback.reward
+    if run == "true":
+        return lambda answers: true_rewards(source, answers)
+    workload = trained(run)
+    task: str = workload.recipe.task
+    if task != "reward":
+        raise UsageError(
+            "no reward model", got=f"run {run} of the task {task}", expected="a run of the task reward, or true"
+        )
+    model = workload.model.to(device).eval().requires_grad_(False)
+
+    def score(answers: Answers) -> Tensor:
+        with torch.no_grad():
+            scores: Tensor = model(answers.tokens)
+        return scores
+
+    return score
 
 
 def _requests_prompts(split: SplitName, seed: int) -> list[list[int]]:

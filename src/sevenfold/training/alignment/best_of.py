@@ -38,7 +38,7 @@ def best_of(rewards: Tensor, values: Tensor, n: int) -> Tensor:
         )
     num = rewards.shape[1]
     weights = torch.tensor([math.comb(i, n - 1) / math.comb(num, n) for i in range(num)], dtype=torch.float64)
-    order = rewards.argsort(1, stable=True)
+    order = rewards.argsort(dim=1, stable=True)
     ranked, worth = rewards.gather(1, order), values.gather(1, order).double()
     # Equals share their ranks' weight: the mean of their values stands for each.
     same = (ranked[:, :, None] == ranked[:, None, :]).double()

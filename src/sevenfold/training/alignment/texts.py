@@ -129,8 +129,8 @@ class TextLearner:
         self.optimizer.zero_grad(set_to_none=True)
         found["train_loss"].backward()  # type: ignore[no-untyped-call]
         if self._recipe.optimizer.clip_norm is not None:
-            for group in self._groups:  # networks of their own, which share no gradient
-                nn.utils.clip_grad_norm_(group, self._recipe.optimizer.clip_norm, foreach=True)
+            for network in self._groups:  # networks of their own, which share no gradient
+                nn.utils.clip_grad_norm_(network, self._recipe.optimizer.clip_norm, foreach=True)
         self.optimizer.step()
         return {name: value.detach() for name, value in found.items()}
 
