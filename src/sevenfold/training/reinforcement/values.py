@@ -159,7 +159,9 @@ class Stack:
 
     def follow(self, frames: npt.NDArray[np.generic], begun: npt.NDArray[np.bool_]) -> None:
         """The next frame of each; ``begun`` where it is an episode's first."""
-        self.frames[begun] = 0
+        if begun.any():
+            self.frames = self.frames.copy()  # a learner keeps what it was shown
+            self.frames[begun] = 0
         self.frames = self.led_to(frames)
 
     def led_to(self, frames: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
