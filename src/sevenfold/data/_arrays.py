@@ -62,7 +62,7 @@ class ArrayData:
         """Make the arrays known to this process as a data set; returns the choice that names them."""
         entry = DatasetEntry(
             name=self.choice.name,
-            tasks=("classification", "generation"),
+            tasks=("classification", "generation", "contrastive"),
             summary=f"{self.name}: {len(self.labels):,} examples, {self.num_classes} classes, given by the caller",
             settings=ArraySettings,
             read=self._read,

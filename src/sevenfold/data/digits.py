@@ -126,7 +126,7 @@ DATASETS.add(
     "digits",
     DatasetEntry(
         name="digits",
-        tasks=("classification", "generation"),
+        tasks=("classification", "generation", "contrastive"),
         summary="1,797 handwritten digits, 8 x 8 pixels, 10 classes (scikit-learn)",
         settings=DigitsSettings,
         read=_read,

@@ -81,7 +81,7 @@ def _find_folder(name: str) -> DatasetEntry | None:
     _files(root, classes)  # an empty folder is told before any setting is
     return DatasetEntry(
         name=name,
-        tasks=("classification", "generation") if classes else ("causal-lm", "masked-lm", "seq2seq"),
+        tasks=("classification", "generation", "contrastive") if classes else ("causal-lm", "masked-lm", "seq2seq"),
         summary=f"{'images' if classes else 'texts'} of {root}",
         settings=FolderImageSettings if classes else FolderTextSettings,
         read=partial(_read_images if classes else _read_texts, root),

@@ -37,6 +37,7 @@ __all__ = ["HubSettings"]
 
 _PREFIX = "hugging-face:"
 _DEFAULT_VOCABULARY = 8192
+_IMAGE_TASKS = ("classification", "generation", "contrastive")
 _OF_IMAGES = ("image", "label", "classes", "size", "grayscale", "condition", "labels", "unlabelled")
 _OF_TEXT = ("text", "tokenizer", "vocabulary", "context", "hidden_share", "masks", "span")
 _OF_PAIRS = ("source", "target", "tokenizer", "vocabulary", "longest")
@@ -76,7 +77,7 @@ def _find_rows(name: str) -> DatasetEntry | None:
         return None
     return DatasetEntry(
         name=name,
-        tasks=("classification", "generation", "causal-lm", "masked-lm", "seq2seq"),
+        tasks=("classification", "generation", "contrastive", "causal-lm", "masked-lm", "seq2seq"),
         summary=f"{name.removeprefix(_PREFIX)}, through the package datasets",
         settings=HubSettings,
         read=partial(_read, name.removeprefix(_PREFIX)),
@@ -95,7 +96,7 @@ def _read(name: str, settings: HubSettings, split_seed: int, task: str) -> Datas
     tables = find(name, settings.config, settings.revision)
     parts = share_out(tables, named, shares, split_seed)
     facts = _facts(name, settings, parts)
-    if task in ("classification", "generation"):
+    if task in _IMAGE_TASKS:
         unlabelled = task == "generation" and settings.condition == "none"
         images = for_task(task, _images(facts, parts, settings, unlabelled), settings)
         return keep_labels(images, settings)
@@ -106,7 +107,7 @@ def _read(name: str, settings: HubSettings, split_seed: int, task: str) -> Datas
 
 def _check_settings(settings: HubSettings, task: str, pairs: bool) -> None:
     """A setting that would be passed over is an error."""
-    own = _OF_IMAGES if task in ("classification", "generation") else _OF_PAIRS if pairs else _OF_TEXT
+    own = _OF_IMAGES if task in _IMAGE_TASKS else _OF_PAIRS if pairs else _OF_TEXT
     if pairs and task != "seq2seq":
         raise UsageError("source and target are for another task", got=f"task {task}", expected="seq2seq")
     if pairs and (settings.source is None or settings.target is None):

@@ -25,7 +25,7 @@ def fixmatch_digits() -> Recipe:
         optimizer=Optimizer(name="adamw", lr=3e-3, weight_decay=0.01),
         schedule=Schedule(name="cosine", warmup_fraction=0.05, final_fraction=0.1),
         batch_size=16,
-        steps=300,
+        steps=900,
         evaluate_every=100,
         threads=1,
     )

@@ -28,6 +28,7 @@ Task = Literal[
     "word-vectors",
     "image-text",
     "generation",
+    "contrastive",
     "control",
     "rlhf",
 ]

@@ -13,10 +13,11 @@ Legend: B examples, T tokens, C classes or vocabulary, K outputs or candidates, 
     word-vectors    outputs [B, K], targets [B, K] in 0, 1, or -1 for none   binary cross-entropies an item
     image-text      outputs [B, B], targets [B]            mean of the cross-entropies of rows and of columns
     generation      outputs [B], targets [B], unused       the loss of each example is the model's own output
+    contrastive     the same; it depends on how a batch is cut, since the others of it are what is told apart
     control         learned by acting: `sevenfold.training.reinforcement`
     rlhf            learned from a reward of whole answers: `sevenfold.training.alignment`
 
-A mean is over what is asked for, so that it does not depend on how a batch is cut; image-text alone depends on it.
+A mean is over what is asked for, so that it does not depend on how a batch is cut; image-text and contrastive alone depend on it.
 """
 
 from __future__ import annotations
@@ -149,4 +150,5 @@ TASKS: Mapping[Task, TaskRule] = {
     "generation": TaskRule(
         "example", _given, _rows, None, _rows, smooths=False, nats=False, measure="loss", random=True
     ),
+    "contrastive": TaskRule("example", _given, _rows, None, _rows, cut=False, smooths=False, random=True),
 }
