@@ -74,7 +74,9 @@ def test_the_encoder_is_our_resnet(block, resnet, training):
     """Under its names too, so that a ResNet can begin with it; v1 where blocks are bottlenecks."""
     settings = {"blocks": "1-2-1", "width": 4, "image": 16}
     ours = make_loud(MODELS["simclr"].build({**settings, "block": block})).train(training)
-    theirs = MODELS[resnet].build({**settings, "block": block, "downsampling": "first-1x1"}).double().train(training)
+    theirs = (
+        MODELS[resnet].build({**settings, "block": block, "downsampling": "first-1x1"}).double().train(training)
+    )
     weights = ours.encoder.state_dict()
     missing, unexpected = theirs.load_state_dict(weights, strict=False)
     assert (missing, unexpected) == (["output.weight", "output.bias"], [])

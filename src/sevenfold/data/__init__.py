@@ -12,6 +12,7 @@ phrases, huffman      pairs of words that are one; Huffman's tree
 order          the data order as a pure function of (seed, epoch, position)
 _pairs         pairs of texts for sequence-to-sequence tasks, one vocabulary
 _generation    images to learn to sample from, alone, with their class, or beside ones of another domain
+_labels_kept   few labels of a training split, and unlabelled examples beside them
 _locales       babel's locales by code
 hugging_face   rows of Hugging Face's datasets: images, texts, pairs (_rows, _row_images, _row_pairs)
 tiles          a folder of images and pixel labels, cut into overlapping tiles
@@ -32,6 +33,7 @@ See it work: ``python -m sevenfold.data``.
 from sevenfold.data._arrays import ArrayData, arrays
 from sevenfold.data._catalogue import DATASETS, DatasetEntry, load
 from sevenfold.data._dataset import Dataset, Inputs, Provenance, Split, moved, parts_of
+from sevenfold.data._labels_kept import labelled_of
 from sevenfold.data._words import Vocabulary, WordStream
 from sevenfold.data.folder import pinned
 from sevenfold.data.phrases import Phrases
@@ -48,6 +50,7 @@ __all__ = [
     "Vocabulary",
     "WordStream",
     "arrays",
+    "labelled_of",
     "load",
     "moved",
     "parts_of",

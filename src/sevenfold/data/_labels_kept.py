@@ -25,7 +25,7 @@ from sevenfold.data.order import order
 from sevenfold.errors import UsageError
 from sevenfold.spec import Spec
 
-__all__ = ["FewLabelled", "LabelsKept", "PartlyLabelled", "keep_labels"]
+__all__ = ["FewLabelled", "LabelsKept", "PartlyLabelled", "keep_labels", "labelled_of"]
 
 
 class LabelsKept(Spec):

@@ -2,8 +2,8 @@
 
 B batch, C channels (1 or 3), S side; pixels in 0..1. Random numbers are torch's own, one set a picture.
 
-    crop     a part of the picture of random area and aspect ratio (3/4 to 4/3), enlarged to the whole side, bilinear
-             without antialiasing; mirrored with probability 1/2 where mirror images mean the same
+    crop     a part of the picture of random area and aspect ratio (3/4 to 4/3), enlarged to the whole side,
+             bilinear without antialiasing; mirrored with probability 1/2 where mirror images mean the same
     colour   with probability 0.8 brightness, contrast, saturation and hue by random factors of strength s, in this
              order; with probability 0.2 grey (appendix A: 0.8 s, 0.8 s, 0.8 s, 0.2 s). Hue is turned in the YIQ
              plane, not in HSV. Grey pictures have brightness and contrast alone
@@ -41,7 +41,7 @@ def view(images: Tensor, *, smallest: float, mirrored: bool, colour: float, blur
     if blur and images.shape[-1] >= 20:
         sigmas = _uniform(images, 0.1, 2.0)
         images = torch.where(_chance(images, 0.5), blurred(images, sigmas), images)
-    return images
+    return images.clamp(0, 1)  # interpolation and blur round
 
 
 def cropped(images: Tensor, centres: Tensor, sides: Tensor) -> Tensor:

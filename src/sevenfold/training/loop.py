@@ -29,7 +29,7 @@ from sevenfold.training.workload import Workload
 
 _FETCHED_TOGETHER = {"cpu": 1}  # losses; elsewhere each fetch waits for the device, so that more are taken at once
 _FETCHED_ELSEWHERE = 16
-_WHOLE_BATCHES = ("causal-lm", "masked-lm", "seq2seq", "segmentation", "image-text", "generation", "contrastive")
+_AS_IN_TRAINING = ("causal-lm", "masked-lm", "seq2seq", "segmentation", "image-text", "generation", "contrastive")
 _METER_EVERY_S = 0.1
 SAVED_EVERY_S = 300.0  # where the recipe does not say: what a kill may cost
 _DURATIONS_KEPT = 4096
@@ -97,7 +97,7 @@ class Loop:
         self._durations: deque[float] = deque(maxlen=_DURATIONS_KEPT)
         # Without gradients more fits than in training; but of a language model the logits are most of it.
         at_once = self.recipe.batch_size // self.recipe.accumulate
-        few = self.recipe.task in _WHOLE_BATCHES
+        few = self.recipe.task in _AS_IN_TRAINING
         self._evaluation_batch = at_once if few else 4 * at_once
         self._meter = meter
         self._meter_read_at = self._meter_j = 0.0

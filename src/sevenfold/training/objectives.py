@@ -17,7 +17,8 @@ Legend: B examples, T tokens, C classes or vocabulary, K outputs or candidates, 
     control         learned by acting: `sevenfold.training.reinforcement`
     rlhf            learned from a reward of whole answers: `sevenfold.training.alignment`
 
-A mean is over what is asked for, so that it does not depend on how a batch is cut; image-text and contrastive alone depend on it.
+A mean is over what is asked for, so that it does not depend on how a batch is cut; image-text and contrastive alone
+depend on it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SimCLR: two random views of a picture are to be found again among the views of all other pictures, without a label.
+"""SimCLR: two random views of a picture are to find each other among the views of all others; no label is read.
 
 B pictures, C channels, S image side, D = features of the encoder, P = dimensions of the projection.
 
@@ -143,9 +143,7 @@ class SimCLR(nn.Module, Represents):
 
     def _view(self, pixels: Tensor) -> Tensor:
         spec = self.spec
-        return view(
-            pixels, smallest=spec.smallest_crop, mirrored=spec.mirrored, colour=spec.colour, blur=spec.blur
-        )
+        return view(pixels, smallest=spec.smallest_crop, mirrored=spec.mirrored, colour=spec.colour, blur=spec.blur)
 
 
 def contrastive_losses(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
