@@ -13,7 +13,9 @@ import pytest
 
 import sevenfold
 from sevenfold.cli._boundary import run_guarded
+from sevenfold.data import requests
 from sevenfold.data.comparisons import pairs_of, read_candidates, read_judgements
+from sevenfold.runs.recipe import DataChoice, ModelChoice, Recipe
 
 ANSWERS = [
     {"prompt": "Is it raining?", "answers": ["No, sir.", "no"]},
@@ -156,6 +158,27 @@ def test_a_trained_model_answers_its_own_prompts_and_those_of_a_file(tmp_path, m
         assert typed(monkeypatch, "", tmp_path / "never.jsonl", "--from-run", run, "--out", out, *flags) == 2
         assert said in capsys.readouterr().err
         assert not (tmp_path / "never.jsonl").exists()
+
+
+def test_a_model_of_requests_is_asked_as_it_was_trained(tmp_path):
+    """Untrained, it says words at random; the prompt is whole and the answer holds no marks."""
+    small: dict[str, object] = {"model.layers": 1, "model.width": 16, "model.heads": 2, "model.context": 40}
+    recipe = Recipe(
+        name="small",
+        task="causal-lm",
+        model=ModelChoice(name="gpt2-nano"),
+        data=DataChoice(name="requests"),
+        steps=2,
+        evaluate_examples=8,
+    ).with_changes(small)
+    run = sevenfold.train(recipe).id
+    drawn = tmp_path / "drawn.jsonl"
+    sevenfold.label(drawn, out=tmp_path / "mine.jsonl", ask=lambda q: "q", from_run=run, num=3, max_new_tokens=10)
+    found = read_candidates(drawn)
+    assert len(found) == 3
+    assert {one.prompt for one in found} <= set(requests.prompts("validation"))
+    for one in found:
+        assert all("<end>" not in answer and len(answer.split()) <= 10 for answer in one.answers)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal")

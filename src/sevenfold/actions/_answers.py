@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sevenfold.errors import InputFileError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from sevenfold.actions.load import Loaded
     from sevenfold.data import Dataset
+    from sevenfold.data._dataset import Prompting
     from sevenfold.data.comparisons import Candidates
 
 _TRIES = 8  # draws of a second answer that differs from the first
@@ -26,7 +32,7 @@ def sample_answers(
 ) -> list[Candidates]:
     """Two different answers to each of ``num`` prompts; prompts to which the model has but one answer are left out.
 
-    Prompts are the lines of a file, or the beginnings of texts that the model was validated on, evenly spaced. One
+    Prompts are the lines of a file, or those of the run's validation split (of plain text, its beginnings). One
     seed gives the same answers. Raises UsageError for a run that is no language model or not finished, a word that
     it does not know, and where every prompt has but one answer.
     """
@@ -46,15 +52,13 @@ def sample_answers(
             expected="more than 0",
         )
     run_id = _finished_run(run)
-    loaded = load(data_home() / "runs" / run_id)
     recipe = RunStore().require(run_id).run_recipe()
-    if prompts is None:
-        asked = _beginnings(load_data(recipe.data, task=recipe.task, subset_seed=recipe.seed), num)
-    else:
-        asked = _lines(prompts)[:num]
+    dataset = load_data(recipe.data, task=recipe.task, subset_seed=recipe.seed)
+    speaker = _Speaker(load(data_home() / "runs" / run_id), dataset.prompting, max_new_tokens, temperature)
+    asked = _own_prompts(dataset, num) if prompts is None else _lines(prompts)[:num]
     found = []
     for number, prompt in enumerate(asked):
-        answers = _two(loaded, prompt, max_new_tokens, temperature, seed + 2 * _TRIES * number)
+        answers = speaker.two(prompt, seed + 2 * _TRIES * number)
         if answers is not None:
             found.append(Candidates(prompt, answers))
     if not found:
@@ -64,31 +68,48 @@ def sample_answers(
     return found
 
 
-def _two(loaded: Any, prompt: str, max_new_tokens: int, temperature: float, seed: int) -> tuple[str, str] | None:
-    import torch
+@dataclass(frozen=True)
+class _Speaker:
+    """A model with how it is asked: as its data asks, or by going on from the prompt."""
 
-    from sevenfold.actions.generate import _decoded, _encoded, _stop_tokens
-    from sevenfold.models._generating import generate
+    loaded: Loaded
+    prompting: Prompting | None
+    max_new_tokens: int
+    temperature: float
 
-    tokens = _encoded(loaded, prompt)
-    stop = _stop_tokens(loaded)
-    context = loaded.spec.to_dict().get("context")
-    answers: list[str] = []
-    for attempt in range(_TRIES):
-        result = generate(
-            loaded.module,
-            torch.tensor([tokens, tokens]),
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            seed=seed + 2 * attempt,
-            stop=stop,
-            context=context if isinstance(context, int) else None,
-        )
-        answers += [_decoded(loaded, tokens, [t for t in new if t not in stop]) for new in result.continuations()]
-        different = list(dict.fromkeys(answers))
-        if len(different) > 1:
-            return different[0], different[1]
-    return None
+    def two(self, prompt: str, seed: int) -> tuple[str, str] | None:
+        """The first two different answers; None where there are none after some tries."""
+        import torch
+
+        from sevenfold.actions.generate import _encoded, _stop_tokens
+        from sevenfold.models._generating import generate
+
+        tokens = _encoded(self.loaded, prompt) if self.prompting is None else self.prompting.tokens(prompt)
+        stop = _stop_tokens(self.loaded) if self.prompting is None else (self.prompting.end,)
+        context = self.loaded.spec.to_dict().get("context")
+        answers: list[str] = []
+        for attempt in range(_TRIES):
+            result = generate(
+                self.loaded.module,
+                torch.tensor([tokens, tokens]),
+                max_new_tokens=self.max_new_tokens,
+                temperature=self.temperature,
+                seed=seed + 2 * attempt,
+                stop=stop,
+                context=context if isinstance(context, int) else None,
+            )
+            answers += [self._text(tokens, new, stop) for new in result.continuations()]
+            different = list(dict.fromkeys(answers))
+            if len(different) > 1:
+                return different[0], different[1]
+        return None
+
+    def _text(self, tokens: list[int], new: list[int], stop: tuple[int, ...]) -> str:
+        from sevenfold.actions.generate import _decoded
+
+        if self.prompting is not None:
+            return self.prompting.answer(new)
+        return _decoded(self.loaded, tokens, [token for token in new if token not in stop])
 
 
 def _lines(path: Path) -> list[str]:
@@ -102,17 +123,21 @@ def _lines(path: Path) -> list[str]:
     return found
 
 
-def _beginnings(dataset: Dataset, num: int) -> list[str]:
-    """The beginnings of ``num`` windows of the validation text, evenly spaced."""
+def _own_prompts(dataset: Dataset, num: int) -> list[str]:
+    """Prompts of the validation split, or the beginnings of windows of its text; ``num`` evenly spaced ones."""
     import numpy as np
 
     from sevenfold.data import parts_of
 
+    def spread(size: int) -> npt.NDArray[np.int64]:
+        return np.unique(np.linspace(0, size - 1, min(num, size)).astype(np.int64))
+
+    if dataset.prompting is not None:
+        return [dataset.prompting.prompts[place] for place in spread(len(dataset.prompting.prompts))]
     split, tokenizer = dataset.validation, dataset.tokenizer
     if tokenizer is None:
         raise UsageError(f"the data of {dataset.name} is no text", expected="a run on a text data set")
-    indices = np.unique(np.linspace(0, len(split) - 1, min(num, len(split))).astype(np.int64))
-    (windows,) = parts_of(split.batch(indices)[0])
+    (windows,) = parts_of(split.batch(spread(len(split)))[0])
     length = max(1, round(_PROMPT_SHARE * windows.shape[1]))
     texts = (tokenizer.decode(row[:length].tolist()) for row in windows)
     return list(dict.fromkeys(text for text in texts if text.strip()))

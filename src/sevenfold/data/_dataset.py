@@ -27,6 +27,7 @@ __all__ = [
     "Dataset",
     "ExampleSplit",
     "Inputs",
+    "Prompting",
     "Provenance",
     "Split",
     "WindowSplit",
@@ -184,6 +185,16 @@ class CaptionChecker(ABC):
         """[N] float64: the share of what the caption says that the picture shows."""
 
 
+@dataclass(frozen=True)
+class Prompting:
+    """Of texts that are prompts with answers: how a model is asked, and what it has answered."""
+
+    prompts: tuple[str, ...]  # of the validation split
+    tokens: Callable[[str], list[int]]  # what the model goes on from; UsageError for a word that it does not know
+    answer: Callable[[Sequence[int]], str]  # the text of the tokens that it went on with
+    end: int  # the token that ends an answer
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A data set, ready to train on."""
@@ -203,6 +214,7 @@ class Dataset:
     bytes_per_token: Mapping[str, float] = field(default_factory=dict)
     num_train_whole: int = 0  # items of the training split before a subset was taken
     tokenizer: TextTokenizer | None = None  # of a text: how tokens were made of it
+    prompting: Prompting | None = None  # of prompts with answers: how a model is asked
     checker: CaptionChecker | None = None  # of captioned pictures: whether a picture shows what a caption says
     captions: CaptionTokens | None = None  # of captioned pictures: texts to tokens and back
     #: Of two domains without pairs whose true translation is known: source images [B, C, H, W] as targets.

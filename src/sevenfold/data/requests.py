@@ -28,7 +28,7 @@ import torch
 from pydantic import Field
 
 from sevenfold.data._catalogue import DATASETS, DatasetEntry
-from sevenfold.data._dataset import Dataset, ExampleSplit, Provenance, Split, WindowSplit
+from sevenfold.data._dataset import Dataset, ExampleSplit, Prompting, Provenance, Split, WindowSplit
 from sevenfold.data._request_grammar import (
     ANSWER,
     END,
@@ -240,6 +240,9 @@ def read_requests(settings: RequestsSettings, split_seed: int, task: str) -> Dat
         examples_per_item=CONTEXT if stories else 1,
         num_train_whole=len(train),
         tokenizer=_Words(),
+        prompting=None
+        if stories
+        else Prompting(prompts("validation", split_seed), prompt_tokens, answer_text, END_TOKEN),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from sevenfold.recipes._catalogue import Measured
 from sevenfold.recipes._paradigms import Bench, paradigm
 
 if TYPE_CHECKING:
@@ -17,14 +18,39 @@ _UNEQUAL = "0.05,0.5,0.5"
 _PLANTED = (0.05, 0.5, 0.5)
 
 
-@paradigm()
+@paradigm(
+    measured=(
+        Measured("errors_0_first", 0.963, 0.004),
+        Measured("errors_40_first", 0.918, 0.007),
+        Measured("errors_40_majority", 0.830, 0.032),
+        Measured("unequal_majority_thrice_the_money_labels_right", 0.813, 0.006),
+        Measured("unequal_dawid_skene_thrice_the_money_labels_right", 0.914, 0.014),
+    )
+)
 def label_noise(bench: Bench) -> dict[str, float]:
     """Digits labelled by people who err: one label each on all of them, or three labels each on a third.
 
+    The same money buys 1,079 labels: one for each training example (first), or three for 359 of them (majority,
+    Dawid and Skene), or two with a judge where these differ (judged). Errors fall evenly on the wrong
+    classes and do not depend on each other; people's do, which is not measured here.
+
     Command:  sevenfold paradigms run label-noise
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     not measured yet
-    Result:   not measured yet
+    Time:     110 s of CPU time for three seeds
+    Result:   test accuracy in %, means of seeds 0 to 2 (standard deviation), by the labellers' share of errors:
+
+                                             0%           10%           20%           40%
+              first                     96.3 (0.4)    95.9 (0.2)    94.6 (0.4)    91.8 (0.7)
+              majority of three         94.4 (0.3)    94.5 (1.3)    92.2 (1.6)    83.0 (3.2)
+              judged                    95.1 (0.4)    94.1 (0.4)    92.5 (1.8)    83.2 (4.5)
+              Dawid and Skene                  -      94.3 (0.6)    92.7 (1.4)    81.8 (2.3)
+
+              One label each is best at every share of errors; half the steps on the third leave it so (85.8 at
+              40%). Three labels on every example, at thrice the money, come to 93.5 (1.2) at 40%. Of labellers who
+              err on 5, 50 and 50%, asked on every example, a vote gets 81.3% (0.6) of the labels right, Dawid and
+              Skene 91.4% (1.4); whether the network gains is not shown: 94.2 (1.0) and 94.8 (0.7), and over ten
+              seeds 0.6 more with a standard error of 0.3. The method believes that the three err on 10, 47 and 47%;
+              from labels of a third of the examples, on 16, 44 and 44%
     """
     figures: dict[str, float] = {}
     truth = _truth()
@@ -33,6 +59,8 @@ def label_noise(bench: Bench) -> dict[str, float]:
         for combine in ("first", "majority", "judged", *(["dawid-skene"] if noise else [])):
             bought: dict[str, object] = {"label_errors": errors, "combine": combine, "labels_bought": _BUDGET}
             figures |= _measured(bench, f"errors_{noise}_{combine}", bought, truth)
+    third: dict[str, object] = {"label_errors": "0.4,0.4,0.4", "combine": "majority", "labels_bought": _BUDGET}
+    figures |= _measured(bench, "errors_40_majority_half_the_steps", third, truth, {"steps": 200})
     thrice: dict[str, object] = {"label_errors": "0.4,0.4,0.4", "combine": "majority"}
     figures |= _measured(bench, "errors_40_majority_thrice_the_money", thrice, truth)
     for combine in ("majority", "dawid-skene"):
@@ -51,13 +79,19 @@ def _truth() -> npt.NDArray[np.int64]:
 
 
 def _measured(
-    bench: Bench, name: str, bought: Mapping[str, object], truth: npt.NDArray[np.int64]
+    bench: Bench,
+    name: str,
+    bought: Mapping[str, object],
+    truth: npt.NDArray[np.int64],
+    changes: Mapping[str, object] | None = None,
 ) -> dict[str, float]:
     """Test accuracy of the network, and the share of its training labels that are right."""
     from sevenfold.data.bought_labels import BoughtLabels, buy_labels
 
     settings = dict(bought) | {"label_seed": bench.seed}
-    record = bench.train("digits-cnn", {f"data.{key}": value for key, value in settings.items()})
+    record = bench.train(
+        "digits-cnn", {f"data.{key}": value for key, value in settings.items()} | dict(changes or {})
+    )
     accuracy = record.summary["test_accuracy"]
     assert isinstance(accuracy, float)
     labels = buy_labels(truth, BoughtLabels.from_dict(settings), 10)
