@@ -41,6 +41,21 @@ def test_dawid_and_skene_find_the_errors_and_beat_the_majority():
     assert (np.diff(found.log_likelihood) > -1e-6).all()
 
 
+def test_one_rate_a_labeller_is_found_from_few_labels():
+    """Where 9 numbers a class and labeller are too many: 360 items of 10 classes, three labellers."""
+    rates, errors = [0.05, 0.5, 0.5], {}
+    for one_rate in (False, True):
+        off = []
+        for seed in range(5):
+            _, labels = crowd(rates, items=360, classes=10, seed=100 * seed)
+            found = dawid_skene(labels, 10, one_rate=one_rate)
+            off.append(found.error_rates - rates)
+            assert (np.diff(found.log_likelihood) > -0.01).all()
+            np.testing.assert_allclose(found.confusion.sum(2), 1)
+        errors[one_rate] = np.abs(np.mean(off, 0)).max()
+    assert errors[True] < 0.03 < 0.08 < errors[False]
+
+
 def test_a_confused_labeller_is_understood():
     """One who swaps two classes always is as good as one who never errs."""
     truth, labels = crowd([0.1, 0.1, 0.1])

@@ -8,6 +8,7 @@ the labels that may be bought are spent; who begins goes round, so that each of 
     majority      everybody labels; most votes, of equals whoever began              K labels
     judged        two label; a third where they differ, whose word it is             2 or 3 labels
     dawid-skene   everybody labels; who errs how often is found out from that        K labels
+    one-rate      the same, with one share of errors a labeller for all classes      K labels
 
 I items, K labellers, C classes. Only training labels are bought; validation and test keep the true ones.
 """
@@ -39,7 +40,7 @@ class BoughtLabels(Spec):
         default="",
         description="classification: labellers' shares of errors, as 0.2 or 0.05,0.4,0.4; else the truth",
     )
-    combine: Literal["first", "majority", "judged", "dawid-skene"] = Field(
+    combine: Literal["first", "majority", "judged", "dawid-skene", "one-rate"] = Field(
         default="first", description="label_errors: how an item's labels become one"
     )
     labels_bought: int | None = Field(
@@ -71,7 +72,7 @@ class Bought:
     items: Labels  # [I] labelled items, in the order in which they were labelled
     labels: Labels  # [I, K] what each labeller said; -1 where not asked
     combined: Labels  # [I] the label of each item
-    error_rates: tuple[float, ...] | None  # of each labeller, as dawid-skene estimates them
+    error_rates: tuple[float, ...] | None  # of each labeller, as dawid-skene and one-rate estimate them
 
     @property
     def cost(self) -> int:
@@ -170,12 +171,12 @@ def _combined(
         return judged(paid[:, 0], paid[:, 1], paid[:, 2])[0], None
     if combine == "majority":
         return majority(paid), None
-    consensus = dawid_skene(labels, num_classes)
+    consensus = dawid_skene(labels, num_classes, one_rate=combine == "one-rate")
     return consensus.labels, tuple(float(rate) for rate in consensus.error_rates)
 
 
 def _check(settings: BoughtLabels, rates: tuple[float, ...]) -> None:
-    least = {"first": 1, "majority": 2, "judged": 3, "dawid-skene": 2}[settings.combine]
+    least = {"first": 1, "majority": 2, "judged": 3, "dawid-skene": 2, "one-rate": 2}[settings.combine]
     if len(rates) < least:
         raise UsageError(
             f"combine={settings.combine} needs {least} labellers or more",

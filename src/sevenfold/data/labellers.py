@@ -3,6 +3,7 @@
     judged       three labellers: what two agree on; where the first two differ, the third decides
     dawid_skene  labels and the labellers' errors together, by expectation maximization (Dawid & Skene 1979):
                  E: p(z_i = j) ~ p_j prod_k prod_l pi_k[j, l] ^ n_ikl      M: p and pi from these weights
+                 with one error rate a labeller in place of a table, where labels are few
     majority     the class with most votes; of equals the one that the labeller named who stands first
     kappa        (p_o - p_e) / (1 - p_e): agreement beyond that of two who name classes as often, but at random
                  (Cohen 1960, A coefficient of agreement for nominal scales)
@@ -87,9 +88,13 @@ def cohen_kappa(first: Labels, second: Labels) -> float | None:
     return None if chance >= 1 else (observed - chance) / (1 - chance)
 
 
-def dawid_skene(labels: Labels, num_classes: int, *, rounds: int = 200, tolerance: float = 1e-9) -> Consensus:
+def dawid_skene(
+    labels: Labels, num_classes: int, *, one_rate: bool = False, rounds: int = 200, tolerance: float = 1e-9
+) -> Consensus:
     """Classes and errors from labels [I, K], begun at the vote of the majority.
 
+    ``one_rate`` finds one share of errors a labeller, the same for every class and spread evenly over the wrong
+    ones, in place of C (C - 1) numbers: better where labels are few, wrong where some classes are confused more.
     Ends when the log-likelihood an item grows by less than ``tolerance``, or after ``rounds``. Every count is
     raised by 0.01, so that a name that a labeller never used keeps some probability. Raises UsageError for labels
     that are no classes and items without any label.
@@ -105,7 +110,7 @@ def dawid_skene(labels: Labels, num_classes: int, *, rounds: int = 200, toleranc
         prior = weights.sum(0) + 0.01
         prior /= prior.sum()
         confusion = np.einsum("ij,ikl->kjl", weights, given) + 0.01
-        confusion /= confusion.sum(2, keepdims=True)
+        confusion = _evenly(confusion) if one_rate else confusion / confusion.sum(2, keepdims=True)
         log = np.log(prior) + np.einsum("ikl,kjl->ij", given, np.log(confusion))
         top = log.max(1, keepdims=True)
         total = top[:, 0] + np.log(np.exp(log - top).sum(1))
@@ -124,6 +129,16 @@ def noisy_labeller(truth: Labels, error_rate: float, num_classes: int, seed: int
     draw = np.random.default_rng(seed)
     wrong = (truth + draw.integers(1, num_classes, len(truth))) % num_classes
     return np.where(draw.random(len(truth)) < error_rate, wrong, truth)
+
+
+def _evenly(counts: Floats) -> Floats:
+    """Confusion [K, C, C] of labellers who err on the share that the counts say, on every class alike."""
+    classes = counts.shape[1]
+    right = np.einsum("kjj->k", counts) / counts.sum((1, 2))
+    wrong = (1 - right) / (classes - 1)
+    confusion = np.broadcast_to(wrong[:, None, None], counts.shape).copy()
+    confusion[:, np.arange(classes), np.arange(classes)] = right[:, None]
+    return confusion
 
 
 def _check(labels: Labels, num_classes: int) -> None:
