@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from sevenfold.actions.plan_serving import plan_serve as plan_serve
     from sevenfold.actions.plan_training import plan_check as plan_check
     from sevenfold.actions.plan_training import plan_train as plan_train
+    from sevenfold.actions.quantize import quantize as quantize
     from sevenfold.actions.recipe import recipe as recipe
     from sevenfold.actions.recipes import list_recipes as list_recipes
     from sevenfold.actions.recipes import show_recipe as show_recipe
@@ -93,6 +94,7 @@ _ACTIONS = {
     "plan_serve": "plan_serving",
     "plan_train": "plan_training",
     "plan_trend": "plan_budget",
+    "quantize": "quantize",
     "recipe": "recipe",
     "check_runs": "runs",
     "compare_runs": "runs",

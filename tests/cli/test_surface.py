@@ -70,6 +70,7 @@ SURFACE = {
     ],
     "plan trend": ["--json", "--lever", "--picture", "--since", "--table", "--year"],
     "play": ["--json", "--out", "--seed", "RUN"],
+    "quantize": ["--bits", "--from", "--group", "--json", "--out", "--weights-only", "RUN"],
     "recipes list": ["--json"],
     "recipes show": ["--json", "NAME"],
     "reconstruct": ["--image", "--json", "--num", "--out", "RUN"],

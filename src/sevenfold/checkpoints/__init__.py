@@ -4,6 +4,7 @@
     folders    writes a whole folder or none; finds the newest whole one
     tensors    a model's and an optimizer's state as named tensors, and back, with every shape checked
     weights    the final weights of a run
+    integers   weights of 8 or 4 bits, and how they lie in a file
     hugging_face   a folder in Hugging Face's layout: config.json and safetensors, whole or sharded
 
 Knows no recipe, no run store and no training loop.

@@ -23,6 +23,7 @@ from sevenfold.cli import (
     paradigms,
     plan,
     play,
+    quantize,
     recipes,
     represent,
     runs,
@@ -70,6 +71,7 @@ app.command("load")(load.load)
 app.command("generate")(generate.generate)
 app.command("sample")(sample.sample)
 app.command("play")(play.play)
+app.command("quantize")(quantize.quantize)
 app.command("label")(label.label)
 app.command("represent")(represent.represent)
 app.command("reconstruct")(image_edits.reconstruct)
