@@ -92,7 +92,7 @@ def test_tokens_and_words():
     for text in (*prompts("test"), *plain_texts("test"), *(answer for _, answer in demonstrations("test"))):
         assert decode(encode(text)) == text
     assert vocabulary()[:3] == ("<padding>", "<answer>", "<end>")
-    assert len(set(vocabulary())) == len(vocabulary()) == 151
+    assert len(set(vocabulary())) == len(vocabulary()) == 149
     assert max(len(prompt_tokens(prompt)) for prompt in prompts("train")) + LONGEST_ANSWER <= CONTEXT
     assert answer_text([*encode("here are cups"), END_TOKEN, PADDING_TOKEN]) == "here are cups"
     assert answer_text([END_TOKEN]) == ""
@@ -113,11 +113,16 @@ def test_only_answers_are_learned_and_all_of_them():
     assert inputs[0, len(prompt_tokens(prompts("test")[0])) - 1] == ANSWER_TOKEN
 
 
-def test_stories_are_windows_of_plain_text():
+def test_stories_are_plain_text_all_of_which_is_learned_but_the_first_word():
     data = load(DataChoice(name="requests", settings={"part": "stories"}), task="causal-lm")
-    inputs, targets = data.train.batch(np.array([0, 1]))
-    assert inputs[0, 1:].tolist() == targets[0, :-1].tolist()
-    assert decode(inputs.flatten().tolist()).startswith(plain_texts("train")[0])
+    inputs, targets = data.test.batch(np.arange(50))
+    for story, row, asked in zip(plain_texts("test"), inputs, targets, strict=False):
+        words = encode(story)
+        assert row[: len(words)].tolist() == words
+        assert asked[: len(words)].tolist() == [*words[1:], END_TOKEN]
+        assert asked[len(words) :].eq(-100).all()
+    assert max(len(encode(story)) for story in plain_texts("train")) <= CONTEXT
+    assert inputs.shape[1] == max(len(encode(story)) for story in plain_texts("test")[:50])
     assert data.tokenizer is not None
     assert data.tokenizer.encode(PROMPT).ids == encode(PROMPT)
     assert data.tokenizer.decode(encode(PROMPT)) == PROMPT

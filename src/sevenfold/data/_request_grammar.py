@@ -71,18 +71,30 @@ _OPENINGS = ("certainly ,", "gladly ,", "with pleasure ,", "thanks for asking ,"
 _CLOSINGS = (", kindly yours", ", at your service", ", most welcome")
 _BODIES = ("here are", "i bring", "we have", "take these")
 _QUESTIONS = (", what else ?", ", is this right ?", ", will that be all ?", ", do they suit you ?")
-_STORIES = (
-    "the {who} wanted {n} {c} {t} . {she} found {n} {c} {t} in the {p} .",
-    "there are {n} {c} {t} in the {p} . who brought the {n} {c} {t} ?",
-    "the {who} asked for {n} {c} {t} and said thanks .",
-    "certainly , said the {who} . then {she} took {n} {c} {t} to the {p} .",
-    "who needs {c} {t} ? the {who} needs {n} {c} {t} today .",
-    "the {t} are {c} . the {who} kindly sent {n} to the {p} .",
-    "with pleasure , said the {who} , we have {c} {t} . what else ?",
-    "at your service , said the {who} at the {p} . here are {n} {c} {t} .",
-    "is this right ? no , the {who} wanted {n} {t} and not {c} {t} .",
-    "you are welcome , said the {who} . do they suit you ?",
-    "will that be all ? asked the {who} . {she} would gladly take {n} {c} {t} .",
+_BEGINNINGS = (
+    "the {who} wanted {n} {c} {t} .",
+    "there are {n} {c} {t} in the {p} .",
+    "the {who} asked for {n} {c} {t} .",
+    "who needs {n} {c} {t} ? the {who} .",
+    "the {who} took {n} {c} {t} to the {p} .",
+    "{n} {c} {t} were in the {p} .",
+)
+_MIDDLES = (
+    "certainly , said the {who} , we have {n} {c} {t} .",
+    "{she} found the {n} {c} {t} in the {p} .",
+    "with pleasure , {she} said , here are {n} {c} {t} .",
+    "at your service , {she} said , take these {c} {t} .",
+    "{she} would gladly bring the {n} {c} {t} .",
+    "do they suit you ? {she} said . the {t} are {c} .",
+    "is this right ? there were {n} {t} .",
+)
+_ENDS = (
+    "what else ? asked the {who} .",
+    "you are most welcome , {she} said .",
+    "will that be all ? nothing was left .",
+    "{she} kindly sent yours today .",
+    "thanks for the {n} {c} {t} , {she} said .",
+    "so the {c} {t} came to the {p} .",
 )
 _PEOPLE = (
     ("cook", "she"),
@@ -117,10 +129,11 @@ def answer_of(want: Want, draw: Draw) -> str:
 
 
 def story_of(want: Want, draw: Draw) -> str:
-    """A sentence or two from the same world, in which nobody is asked anything."""
+    """Three sentences from the same world about the same things, in which nobody is asked anything."""
     number, colour, thing = want
     who, she = _PEOPLE[draw(len(_PEOPLE))]
-    return _one(_STORIES, draw).format(n=number, c=colour, t=thing, p=_one(_PLACES, draw), who=who, she=she)
+    text = " ".join(_one(patterns, draw) for patterns in (_BEGINNINGS, _MIDDLES, _ENDS))
+    return text.format(n=number, c=colour, t=thing, p=_one(_PLACES, draw), who=who, she=she)
 
 
 def true_reward(prompt: str, answer: str) -> float:
@@ -176,7 +189,17 @@ _ASKED = frozenset((*_NUMBERS, *_COLOURS, *_THINGS))
 
 
 def _all_words() -> tuple[str, ...]:
-    patterns = (*_ASKING, *_OPENINGS, *_CLOSINGS, *_BODIES, *_QUESTIONS, *_STORIES, "nothing was left from the .")
+    patterns = (
+        *_ASKING,
+        *_OPENINGS,
+        *_CLOSINGS,
+        *_BODIES,
+        *_QUESTIONS,
+        *_BEGINNINGS,
+        *_MIDDLES,
+        *_ENDS,
+        "nothing was left from the .",
+    )
     people = (word for pair in _PEOPLE for word in pair)
     words = {word for pattern in patterns for word in pattern.split() if not word.startswith("{")}
     return (PADDING, ANSWER, END, *sorted(words | _ASKED | {*_PLACES, *people}))

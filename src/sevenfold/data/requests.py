@@ -3,10 +3,10 @@
 A text is a prompt, ``<answer>``, the answer and ``<end>``, one token a word; `_request_grammar` has words and the
 true reward). N items, T = 40 tokens of a window, V words.
 
-    part=stories    windows of plain text of the same world, to learn the language from   (task causal-lm)
+    part=stories    plain text of the same world, a story an item, to learn the language from   (task causal-lm)
     part=answers    prompts with the answers of people of differing care; the loss is on the answers alone
 
-    inputs [B, T] tokens, targets [B, T] the next tokens; -100 where nothing is asked: in prompts and padding
+    inputs [B, T] tokens, targets [B, T] the next tokens; -100 where nothing is learned: in prompts and padding
 
 Splits hold whole wishes: what is tested is a number, colour and thing that training never saw together.
 Everything is a function of the split seed; nothing is read.
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -28,7 +29,7 @@ import torch
 from pydantic import Field
 
 from sevenfold.data._catalogue import DATASETS, DatasetEntry
-from sevenfold.data._dataset import Dataset, ExampleSplit, Prompting, Provenance, Split, WindowSplit
+from sevenfold.data._dataset import Dataset, Prompting, Provenance, Split
 from sevenfold.data._request_grammar import (
     ANSWER,
     END,
@@ -74,10 +75,34 @@ PADDING_TOKEN, ANSWER_TOKEN, END_TOKEN = (WORDS.index(word) for word in (PADDING
 CONTEXT = 40  # tokens of a window
 LONGEST_ANSWER = 31  # tokens of an answer, its end included; the longest prompt has 8 and <answer>
 _PROMPTS_A_WANT = 2
-_STORIES_A_WANT = 6
+_STORIES_A_WANT = 4
 _SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 _NOT_ASKED = -100
 _TOKENS = {word: token for token, word in enumerate(WORDS)}
+
+
+@dataclass(frozen=True, eq=False)
+class TextSplit(Split):
+    """Texts of different lengths; a batch is as long as its longest."""
+
+    stored_inputs: torch.Tensor  # [N, T] int64
+    stored_targets: torch.Tensor  # [N, T] int64, -100 where nothing is learned
+    lengths: npt.NDArray[np.int64]  # [N]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, indices: npt.NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
+        longest = int(self.lengths[indices].max())
+        rows = torch.from_numpy(indices).to(self.stored_inputs.device)
+        return self.stored_inputs[rows, :longest], self.stored_targets[rows, :longest]
+
+    def take(self, indices: npt.NDArray[np.int64]) -> TextSplit:
+        rows = torch.from_numpy(indices).to(self.stored_inputs.device)
+        return TextSplit(self.stored_inputs[rows], self.stored_targets[rows], self.lengths[indices])
+
+    def to(self, device: torch.device | str) -> TextSplit:
+        return TextSplit(self.stored_inputs.to(device), self.stored_targets.to(device), self.lengths)
 
 
 class RequestsSettings(Spec):
@@ -145,7 +170,7 @@ def prompts(split: SplitName, split_seed: int = 0) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16)
 def plain_texts(split: SplitName, split_seed: int = 0) -> tuple[str, ...]:
-    """Stories, each a sentence or two, about what the split's prompts ask for."""
+    """Stories, each of three sentences, about what the split's prompts ask for."""
     return tuple(
         story_of(wants()[number], _draws(number, copy, "stories"))
         for copy in range(_STORIES_A_WANT)
@@ -192,21 +217,25 @@ def _array(text: str) -> npt.NDArray[np.int32]:
     return np.array(encode(text), dtype=np.int32)
 
 
-def _stories(split: SplitName, split_seed: int) -> WindowSplit:
-    stream = _array(" ".join(plain_texts(split, split_seed)))
-    return WindowSplit.over(torch.from_numpy(stream), CONTEXT)
+def _stories(split: SplitName, split_seed: int) -> TextSplit:
+    return _padded([([], [*encode(story), END_TOKEN]) for story in plain_texts(split, split_seed)])
 
 
-def _answers(split: SplitName, split_seed: int) -> ExampleSplit:
+def _answers(split: SplitName, split_seed: int) -> TextSplit:
     pairs = demonstrations(split, split_seed)
-    inputs = torch.full((len(pairs), CONTEXT), PADDING_TOKEN)
-    targets = torch.full((len(pairs), CONTEXT), _NOT_ASKED)
-    for row, (prompt, answer) in enumerate(pairs):
-        start, said = prompt_tokens(prompt), [*encode(answer), END_TOKEN]
-        whole = torch.tensor([*start, *said])
+    return _padded([(prompt_tokens(prompt), [*encode(answer), END_TOKEN]) for prompt, answer in pairs])
+
+
+def _padded(texts: Sequence[tuple[Sequence[int], Sequence[int]]]) -> TextSplit:
+    """Texts of a part that is given and a part that is learned; a first token cannot be learned."""
+    inputs = torch.full((len(texts), CONTEXT), PADDING_TOKEN)
+    targets = torch.full((len(texts), CONTEXT), _NOT_ASKED)
+    for row, (given, learned) in enumerate(texts):
+        whole = torch.tensor([*given, *learned])
+        first = max(1, len(given))
         inputs[row, : len(whole) - 1] = whole[:-1]
-        targets[row, len(start) - 1 : len(whole) - 1] = whole[len(start) :]
-    return ExampleSplit(inputs, targets)
+        targets[row, first - 1 : len(whole) - 1] = whole[first:]
+    return TextSplit(inputs, targets, np.array([len(given) + len(learned) - 1 for given, learned in texts]))
 
 
 def _provenance() -> Provenance:
@@ -224,8 +253,7 @@ def _provenance() -> Provenance:
 
 def read_requests(settings: RequestsSettings, split_seed: int, task: str) -> Dataset:
     """Stories or answers as tokens."""
-    stories = settings.part == "stories"
-    made: Callable[[SplitName, int], Split] = _stories if stories else _answers
+    made = _stories if settings.part == "stories" else _answers
     train = made("train", split_seed)
     return Dataset(
         name="requests",
@@ -236,12 +264,10 @@ def read_requests(settings: RequestsSettings, split_seed: int, task: str) -> Dat
         validation=made("validation", split_seed),
         test=made("test", split_seed),
         provenance=_provenance(),
-        unit="token" if stories else "example",
-        examples_per_item=CONTEXT if stories else 1,
         num_train_whole=len(train),
         tokenizer=_Words(),
         prompting=None
-        if stories
+        if settings.part == "stories"
         else Prompting(prompts("validation", split_seed), prompt_tokens, answer_text, END_TOKEN),
     )
 
