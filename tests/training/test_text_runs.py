@@ -135,7 +135,7 @@ def test_train_shows_the_answers_before_and_after(home, capsys):
     )
     assert run_guarded(["train", f"{path}:mine"]) == 0
     out, _ = capsys.readouterr()
-    summary = next(one for one in RunStore().records() if one.name == "asked").summary
+    summary = next(one for one in RunStore().records() if one.id.startswith("asked")).summary
     for key in ("start_true_reward", "test_true_reward", "test_divergence", "test_plain_loss"):
         assert f"{summary[key]:.3f}" in out
     assert "32 answers" in out
