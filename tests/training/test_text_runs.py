@@ -139,3 +139,6 @@ def test_train_shows_the_answers_before_and_after(home, capsys):
     for key in ("start_true_reward", "test_true_reward", "test_divergence", "test_plain_loss"):
         assert f"{summary[key]:.3f}" in out
     assert "32 answers" in out
+    run = next(one.id for one in RunStore().records() if one.id.startswith("asked"))
+    assert run_guarded(["generate", run, "--prompt", "i need two red cups <answer>", "--max-new-tokens", "5"]) == 0
+    assert len(capsys.readouterr().out.split()) >= 5

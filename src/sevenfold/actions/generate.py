@@ -124,7 +124,7 @@ def _finished_run(given: str) -> str:
     from sevenfold.runs.store import RunStore
 
     record = RunStore().require(given)
-    task = record.run_recipe().task
+    task = record.run_recipe().model_task
     if task != "causal-lm":
         raise UsageError(f"run {record.id} is no language model", got=f"task {task}", expected="task causal-lm")
     if record.state != "finished":

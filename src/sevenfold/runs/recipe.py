@@ -165,6 +165,11 @@ class Recipe(Spec):
         """The identity of the run: its name and 12 hexadecimal digits of what determines it."""
         return f"{self.name}-s{self.seed}-{self.identity()[:12]}"
 
+    @property
+    def model_task(self) -> Task:
+        """The task that its model and data are for: a policy that answers prompts is a language model."""
+        return "causal-lm" if self.task == "rlhf" else self.task
+
     def identity(self) -> str:
         """SHA-256 of what determines the run: all but its name and how often it is saved.
 

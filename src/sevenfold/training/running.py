@@ -105,14 +105,9 @@ def _answered(recipe: Recipe, store: RunStore, home: Path, note: Callable[[str],
     """A run of the task rlhf, whose policy learns from rewards of its answers in a loop of its own."""
     from sevenfold.training.alignment.asking import build_asking
     from sevenfold.training.alignment.running import rlhf_run
-    from sevenfold.training.trained import trained_workload
 
     def build() -> Asking:
-        return build_asking(
-            recipe,
-            begin=lambda model, start: begin_from(model, start, home),
-            trained=lambda run: trained_workload(run, store=store, home=home)[1],
-        )
+        return build_asking(recipe, store=store, home=home)
 
     return rlhf_run(recipe, build, store=store, home=home, note=note, **how)
 

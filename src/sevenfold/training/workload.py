@@ -16,11 +16,8 @@ from sevenfold.data import Dataset, load
 from sevenfold.errors import SpecError, UnknownNameError, UsageError
 from sevenfold.layers import LearnsUnlabelled
 from sevenfold.models import MODELS, ModelEntry
-from sevenfold.runs.recipe import Recipe, Scalar, Task
+from sevenfold.runs.recipe import Recipe, Scalar
 from sevenfold.training.objectives import TASKS, Loss, loss_function
-
-#: Tasks whose models and data are those of another: a policy that answers is a language model.
-_DATA_OF: Mapping[Task, Task] = {"rlhf": "causal-lm"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ def build_workload(recipe: Recipe) -> Workload:
             got=f"task control in {recipe.name}",
             hint=f"`sevenfold train {recipe.name}`",
         )
-    dataset = load(recipe.data, task=_DATA_OF.get(recipe.task, recipe.task), subset_seed=recipe.seed)
+    dataset = load(recipe.data, task=recipe.model_task, subset_seed=recipe.seed)
     entry, settings = fitted_model(recipe, dataset)
     device = resolve_device(recipe)
     model = seeded(recipe.seed, lambda: entry.build(settings)).to(device)
@@ -74,7 +71,7 @@ def _check_unlabelled(name: str, model: nn.Module, dataset: Dataset) -> None:
 def fitted_model(recipe: Recipe, dataset: Dataset) -> tuple[ModelEntry, dict[str, Scalar]]:
     """The catalogue's entry, and its settings: fitted to the data set, then what the recipe says, checked."""
     entry = MODELS[recipe.model.name]
-    if entry.task != _DATA_OF.get(recipe.task, recipe.task):
+    if entry.task != recipe.model_task:
         raise UsageError(
             f"model {entry.name} is not for this task", got=f"task {recipe.task}", expected=f"task {entry.task}"
         )

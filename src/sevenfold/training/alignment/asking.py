@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -20,11 +21,15 @@ from sevenfold.errors import UsageError
 from sevenfold.layers import CachedDecoder
 from sevenfold.models import MODELS, ModelEntry
 from sevenfold.models.transformer.gpt2 import GPT2
+from sevenfold.runs.home import data_home
 from sevenfold.runs.recipe import DataChoice, Recipe, Scalar
+from sevenfold.runs.store import RunStore
 from sevenfold.training.alignment.answers import Answers
 from sevenfold.training.alignment.critic import TokenValues
 from sevenfold.training.alignment.texts import Networks, Prompts, Reward, TextLearner
-from sevenfold.training.workload import Workload, resolve_device, seeded
+from sevenfold.training.starting import begin_from
+from sevenfold.training.trained import trained_workload
+from sevenfold.training.workload import resolve_device, seeded
 
 __all__ = ["SOURCES", "Asking", "PromptSource", "build_asking", "chosen_source", "true_rewards"]
 
@@ -91,16 +96,8 @@ def true_rewards(source: PromptSource, answers: Answers) -> Tensor:
     return torch.tensor(worth, device=answers.tokens.device)
 
 
-def build_asking(
-    recipe: Recipe,
-    *,
-    begin: Callable[[nn.Module, str], object],
-    trained: Callable[[str], Workload],
-) -> Asking:
-    """Build what a recipe names; raises for names, settings, and what does not fit together.
-
-    ``begin(model, run)`` gives a model the weights of a run, ``trained(run)`` is a run with its final weights.
-    """
+def build_asking(recipe: Recipe, *, store: RunStore | None = None, home: Path | None = None) -> Asking:
+    """Build what a recipe names; raises for names, settings, runs that are not there, and what does not fit."""
     entry, source = MODELS[recipe.model.name], chosen_source(recipe.data)
     _check(recipe, entry)
     settings = dict(entry.settings_for((source.context,), source.vocabulary)) | recipe.model.settings
@@ -114,12 +111,12 @@ def build_asking(
             expected="a preset of gpt2",
         )
     assert recipe.start is not None
-    begin(policy, recipe.start)
+    begin_from(policy, recipe.start, home or data_home())
     policy = policy.to(device).eval()
     reference = copy.deepcopy(policy).requires_grad_(False)
     values = seeded(recipe.seed, lambda: TokenValues(copy.deepcopy(policy), policy.spec.width)).to(device)
     _check_room(recipe, source, policy)
-    reward = _reward_of(recipe, source, trained, device)
+    reward = _reward_of(recipe, source, store, home, device)
     return Asking(recipe, entry, settings, policy, reference, values, source, reward, device)
 
 
@@ -172,13 +169,13 @@ def _check_room(recipe: Recipe, source: PromptSource, policy: GPT2) -> None:
 
 
 def _reward_of(
-    recipe: Recipe, source: PromptSource, trained: Callable[[str], Workload], device: torch.device
+    recipe: Recipe, source: PromptSource, store: RunStore | None, home: Path | None, device: torch.device
 ) -> Reward:
     """The reward that a recipe names: the true one, or the score of a trained reward model."""
     run = recipe.feedback.reward
     if run == "true":
         return lambda answers: true_rewards(source, answers)
-    workload = trained(run)
+    workload = trained_workload(run, store=store, home=home)[1]
     task: str = workload.recipe.task
     if task != "reward":
         raise UsageError(
