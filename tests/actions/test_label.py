@@ -132,6 +132,7 @@ def test_a_trained_model_answers_its_own_prompts_and_those_of_a_file(tmp_path, m
     drawn, out = tmp_path / "drawn.jsonl", tmp_path / "mine.jsonl"
     words = [drawn, "--from-run", run, "--out", out, "--num", "3", "--max-new-tokens", "12"]
     assert typed(monkeypatch, "12", *words) == 0
+    assert "two answers to each of 3 prompts" in capsys.readouterr().out
     found = read_candidates(drawn)
     assert len(found) == 3
     assert all(len(set(one.answers)) == 2 for one in found)
@@ -158,6 +159,13 @@ def test_a_trained_model_answers_its_own_prompts_and_those_of_a_file(tmp_path, m
         assert typed(monkeypatch, "", tmp_path / "never.jsonl", "--from-run", run, "--out", out, *flags) == 2
         assert said in capsys.readouterr().err
         assert not (tmp_path / "never.jsonl").exists()
+
+
+def test_a_run_of_another_task_has_no_answers(tmp_path, monkeypatch, capsys):
+    run = sevenfold.train("digits-cnn", {"steps": 2, "evaluate_examples": 16}).id
+    words = [tmp_path / "drawn.jsonl", "--from-run", run, "--out", tmp_path / "mine.jsonl"]
+    assert typed(monkeypatch, "", *words) == 2
+    assert "is no language model: got task classification" in capsys.readouterr().err
 
 
 def test_a_model_of_requests_is_asked_as_it_was_trained(tmp_path):

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from sevenfold.actions.load import Loaded
     from sevenfold.data import Dataset
-    from sevenfold.data._dataset import Prompting
+    from sevenfold.data._tokenizing import TextTokenizer
     from sevenfold.data.comparisons import Candidates
+    from sevenfold.training.workload import Workload
 
 _TRIES = 8  # draws of a second answer that differs from the first
 _PROMPT_SHARE = 0.25  # of a validation window, where no prompts are given
@@ -36,12 +36,8 @@ def sample_answers(
     seed gives the same answers. Raises UsageError for a run that is no language model or not finished, a word that
     it does not know, and where every prompt has but one answer.
     """
-    from sevenfold.actions.generate import _finished_run
-    from sevenfold.actions.load import load
-    from sevenfold.data import load as load_data
     from sevenfold.data.comparisons import Candidates
-    from sevenfold.runs.home import data_home
-    from sevenfold.runs.store import RunStore
+    from sevenfold.training.trained import trained_workload
 
     if num < 1:
         raise UsageError("pairs of answers", got=f"--num {num}", expected="1 or more")
@@ -51,11 +47,15 @@ def sample_answers(
             got=f"--temperature {temperature:g}",
             expected="more than 0",
         )
-    run_id = _finished_run(run)
-    recipe = RunStore().require(run_id).run_recipe()
-    dataset = load_data(recipe.data, task=recipe.task, subset_seed=recipe.seed)
-    speaker = _Speaker(load(data_home() / "runs" / run_id), dataset.prompting, max_new_tokens, temperature)
-    asked = _own_prompts(dataset, num) if prompts is None else _lines(prompts)[:num]
+    record, workload = trained_workload(run)
+    if workload.entry.task != "causal-lm":
+        raise UsageError(
+            f"run {record.id} is no language model",
+            got=f"task {record.run_recipe().task}",
+            expected="task causal-lm",
+        )
+    speaker = _Speaker(workload, max_new_tokens, temperature)
+    asked = _own_prompts(workload.dataset, num) if prompts is None else _lines(prompts)[:num]
     found = []
     for number, prompt in enumerate(asked):
         answers = speaker.two(prompt, seed + 2 * _TRIES * number)
@@ -72,8 +72,7 @@ def sample_answers(
 class _Speaker:
     """A model with how it is asked: as its data asks, or by going on from the prompt."""
 
-    loaded: Loaded
-    prompting: Prompting | None
+    workload: Workload
     max_new_tokens: int
     temperature: float
 
@@ -81,35 +80,43 @@ class _Speaker:
         """The first two different answers; None where there are none after some tries."""
         import torch
 
-        from sevenfold.actions.generate import _encoded, _stop_tokens
         from sevenfold.models._generating import generate
 
-        tokens = _encoded(self.loaded, prompt) if self.prompting is None else self.prompting.tokens(prompt)
-        stop = _stop_tokens(self.loaded) if self.prompting is None else (self.prompting.end,)
-        context = self.loaded.spec.to_dict().get("context")
+        prompting, context = self.workload.dataset.prompting, self.workload.settings.get("context")
+        tokens = self._tokenizer.encode(prompt).ids if prompting is None else prompting.tokens(prompt)
         answers: list[str] = []
         for attempt in range(_TRIES):
             result = generate(
-                self.loaded.module,
-                torch.tensor([tokens, tokens]),
+                self.workload.model,
+                torch.tensor([tokens, tokens], device=self.workload.device),
                 max_new_tokens=self.max_new_tokens,
                 temperature=self.temperature,
                 seed=seed + 2 * attempt,
-                stop=stop,
+                stop=() if prompting is None else (prompting.end,),
                 context=context if isinstance(context, int) else None,
             )
-            answers += [self._text(tokens, new, stop) for new in result.continuations()]
+            answers += [self._text(tokens, new) for new in result.continuations()]
             different = list(dict.fromkeys(answers))
             if len(different) > 1:
                 return different[0], different[1]
         return None
 
-    def _text(self, tokens: list[int], new: list[int], stop: tuple[int, ...]) -> str:
-        from sevenfold.actions.generate import _decoded
+    def _text(self, tokens: list[int], new: list[int]) -> str:
+        """What the new tokens add to the prompt's text."""
+        prompting = self.workload.dataset.prompting
+        if prompting is not None:
+            return prompting.answer(new)
+        before, whole = self._tokenizer.decode(tokens), self._tokenizer.decode([*tokens, *new])
+        return whole[len(before) :] if whole.startswith(before) else self._tokenizer.decode(new)
 
-        if self.prompting is not None:
-            return self.prompting.answer(new)
-        return _decoded(self.loaded, tokens, [token for token in new if token not in stop])
+    @property
+    def _tokenizer(self) -> TextTokenizer:
+        tokenizer = self.workload.dataset.tokenizer
+        if tokenizer is None:
+            raise UsageError(
+                f"the data of {self.workload.entry.name} is no text", expected="a run on a text data set"
+            )
+        return tokenizer
 
 
 def _lines(path: Path) -> list[str]:

@@ -45,6 +45,7 @@ class LabelResult:
     done: int  # of the pairs: compared, or following from those that were
     recorded: int  # judgements of this session, less what was taken back
     skipped: int
+    drawn: int | None  # prompts that a run answered just now; those to which it had one answer are left out
     ended: str  # all compared, only skipped ones left, or left by the labeller
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,6 +107,7 @@ def label(
     from sevenfold.data.labelling import Labelling, pairs_to_compare
 
     _check_sources(answers, judge, from_run, prompts)
+    drawn = None
     if from_run is not None and answers is not None and not Path(answers).exists():
         from sevenfold.actions._answers import sample_answers
         from sevenfold.data.comparisons import write_candidates
@@ -119,6 +121,7 @@ def label(
             seed=seed,
         )
         write_candidates(Path(answers), found)
+        drawn = len(found)
     session = Labelling(pairs_to_compare(_candidates(answers, judge), labeller), Path(out), labeller)
     left = _questions(session, labeller, ask)
     ended = "left by the labeller" if left else "only skipped ones left" if session.skipped else "all compared"
@@ -130,6 +133,7 @@ def label(
         done=session.done,
         recorded=session.recorded,
         skipped=session.skipped,
+        drawn=drawn,
         ended=ended,
     )
 

@@ -152,9 +152,10 @@ def _shown(text: str) -> Any:
 def _labelled(result: LabelResult) -> Any:
     from rich.text import Text
 
+    drawn = "" if result.drawn is None else f"two answers to each of {result.drawn} prompts: {result.answers}\n"
     put_off = f", {result.skipped} skipped" if result.skipped else ""
     return Text(
-        f"{result.done} of {result.pairs} pairs compared ({result.recorded} now{put_off}): {result.ended}\n"
+        f"{drawn}{result.done} of {result.pairs} pairs compared ({result.recorded} now{put_off}): {result.ended}\n"
         f"comparisons: {result.out}",
         overflow="fold",
     )
