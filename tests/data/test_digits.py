@@ -131,3 +131,17 @@ def test_every_entry_of_the_catalogue_has_a_name_a_task_and_a_line_of_help() -> 
         assert entry.tasks
         assert entry.summary
         assert all(field.description for field in entry.settings.model_fields.values())
+
+
+def test_a_class_left_out_is_in_the_test_part_alone() -> None:
+    for task in ("classification", "generation"):
+        kept, whole = (
+            load(DataChoice(name="digits", settings=settings), task=task) for settings in ({"without": 7}, {})
+        )
+        for name in ("train", "validation"):
+            labels = getattr(whole, name).targets
+            assert torch.equal(getattr(kept, name).targets, labels[labels != 7])
+            assert torch.equal(getattr(kept, name).inputs, getattr(whole, name).inputs[labels != 7])
+        assert torch.equal(kept.test.targets, whole.test.targets)
+    with pytest.raises(UsageError, match="no such class"):
+        load(DataChoice(name="digits", settings={"without": 10}), task="classification")

@@ -142,6 +142,8 @@ def _draw(rows: Any, labels: Any, method: str, path: Path, title: str) -> float 
     from sevenfold.training.representing.scatter import scatter_png
 
     chosen = evenly_spaced(len(rows), _MAPPED_AT_MOST)
+    if len(chosen) < len(rows):
+        title += f", {len(chosen)} of {len(rows)}"
     rows, labels = rows[chosen], labels[chosen]
     points = mapped(rows, METHODS[METHODS.index(method)])
     shown = labels.reshape(-1) if labels.size == len(rows) else None

@@ -22,6 +22,7 @@ import torch
 from pydantic import Field
 
 from sevenfold.data._catalogue import DATASETS, DatasetEntry
+from sevenfold.data._class_left_out import ClassLeftOut, leave_out
 from sevenfold.data._dataset import Dataset, ExampleSplit, Provenance, Split
 from sevenfold.data._generation import Conditioning, enlarged, for_task
 from sevenfold.data._labels_kept import LabelsKept, keep_labels
@@ -33,7 +34,7 @@ _SHAPE = (1, 8, 8)
 _LARGEST_PIXEL = 16
 
 
-class DigitsSettings(Shares, Conditioning, LabelsKept, BoughtLabels):
+class DigitsSettings(Shares, Conditioning, LabelsKept, BoughtLabels, ClassLeftOut):
     """Settings of the digits; ``condition`` and ``image`` are for the task generation."""
 
     image: Literal[8, 16, 32] = Field(default=8, description="generation: 8, or 16 or 32 with every pixel repeated")
@@ -95,7 +96,7 @@ def read_digits(settings: Shares, split_seed: int, task: str) -> Dataset:
 
 def _read(settings: DigitsSettings, split_seed: int, task: str) -> Dataset:
     """The digits for a task: with their labels to tell, or as images to learn to sample from."""
-    digits = read_digits(settings, split_seed, task)
+    digits = leave_out(read_digits(settings, split_seed, task), settings)
     if task == "generation":
         digits = _enlarged(digits, settings.image)
     elif settings.image != 8:

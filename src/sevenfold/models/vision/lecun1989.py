@@ -184,4 +184,13 @@ LECUN1989_REGRESSION = replace(LECUN1989, task="regression")
 @LECUN1989_REGRESSION.preset("laptop")
 def lecun1989_regression() -> LeCun1989Spec:
     """The small network with numbers as outputs, for regression: how far a digit is turned."""
-    return lecun1989_small().model_copy(update={"classes": 1})
+    return LeCun1989Spec(
+        image=8,
+        width=24,
+        kernel=3,
+        classes=1,
+        activation="relu",
+        background=0.0,
+        squash_outputs=False,
+        initialization="root-fan-in",
+    )
