@@ -95,6 +95,6 @@ def test_the_action_trains_both_and_finds_them_again() -> None:
     finally:
         del RECIPES._entries["begun-digits"]
     assert record.run_recipe().start == needed.id  # the finished run, not trained again
-    assert "begins where" in told[0]
+    assert "needs the run of" in told[0]
     short = sevenfold.train("digits-mlp", few | {"start": needed.id[:-3]})
     assert short.id == record.id

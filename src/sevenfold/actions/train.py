@@ -47,7 +47,7 @@ def train(
 
     def first(needed: Recipe) -> str:
         if on_event is not None:
-            on_event(f"{chosen.name} begins where {needed.name} ends")
+            on_event(f"{chosen.name} needs the run of {needed.name}")
         return train(needed, on_step=on_step, on_event=on_event).id
 
     chosen = _started(chained(chosen, first))
@@ -63,9 +63,11 @@ def train(
 
 
 def _started(recipe: Recipe) -> Recipe:
-    """The recipe with the whole id of the run that it starts from."""
+    """The recipe with the whole ids of the runs that it starts from and that teach it."""
     from sevenfold.runs.store import RunStore
 
+    if recipe.objective.teacher is not None:
+        recipe = recipe.with_changes({"objective.teacher": RunStore().require(recipe.objective.teacher).id})
     if recipe.start is None:
         return recipe
     run, slash, part = recipe.start.partition("/")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sevenfold.recipes._catalogue import recipe
+from sevenfold.recipes._catalogue import Measured, recipe
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Optimizer, Recipe, Schedule
 
 
-@recipe
+@recipe(measured=Measured("test_accuracy", 0.955, 0.017))
 def fixmatch_digits() -> Recipe:
     """FixMatch on the handwritten digits: 40 of 1,079 training pictures have a label, four of each class.
 
@@ -14,8 +14,9 @@ def fixmatch_digits() -> Recipe:
 
     Command:  sevenfold train fixmatch-digits
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     not measured
-    Result:   not measured
+    Time:     70 s of CPU time
+    Result:   test accuracy 95.5% (mean of seeds 0 to 2, standard deviation 1.7%), where the same labels alone give
+              87.1% (3.2%); seeds draw other labels too. `sevenfold paradigms run semi-supervised`
     """
     return Recipe(
         name="fixmatch-digits",

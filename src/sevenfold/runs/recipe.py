@@ -94,6 +94,14 @@ class Objective(Spec):
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="share of the target spread over all classes"
     )
+    teacher: str | None = Field(
+        default=None,
+        description="distillation: finished run whose model teaches (RUN); recipe:NAME is trained first",
+    )
+    temperature: float = Field(default=4.0, gt=0, description="distillation: of the softmax of both")
+    teacher_share: float = Field(
+        default=0.9, ge=0, le=1, description="distillation: weight of the teacher; the labels have the rest"
+    )
 
 
 class Feedback(Spec):
@@ -190,5 +198,8 @@ class Recipe(Spec):
 #: Dotted key of a setting that came later -> the value that changes nothing.
 _ADDED: dict[str, Any] = {
     "start": None,
+    "objective.teacher": None,
+    "objective.temperature": 4.0,
+    "objective.teacher_share": 0.9,
     "feedback": Feedback().to_dict(),
 }

@@ -84,7 +84,7 @@ class Loop:
         run_id: str = "",
     ) -> None:
         self.workload, self.tally, self.recipe = workload, tally, workload.recipe
-        self.take_step = step_of(workload.recipe, workload.model, workload.loss, workload.device)
+        self.take_step = step_of(workload.recipe, workload.model, workload.loss, workload.device, workload.teacher)
         self._order = BatchOrder(
             seed=self.recipe.seed, size=len(workload.dataset.train), batch_size=self.recipe.batch_size
         )

@@ -36,13 +36,15 @@ class Step(Protocol):
     def __call__(self, inputs: Inputs, targets: Tensor, number: int) -> Tensor: ...
 
 
-def step_of(recipe: Recipe, model: nn.Module, loss: Loss, device: torch.device) -> Step:
+def step_of(
+    recipe: Recipe, model: nn.Module, loss: Loss, device: torch.device, teacher: nn.Module | None = None
+) -> Step:
     """The step that a model needs; raises UsageError where the recipe asks of it what it cannot do."""
     if isinstance(model, Played):
         return PlayersStep(recipe, model, device)
     if isinstance(model, OwnUpdate):
         return _OwnStep(recipe, model, loss, device)
-    return TrainingStep(recipe, model, loss, device)
+    return TrainingStep(recipe, model, loss, device, teacher)
 
 
 class PlayersStep:

@@ -27,6 +27,7 @@ from sevenfold.training.conditions import (
     restore_random_states,
     run_conditions,
 )
+from sevenfold.training.distilling import check_distilling, require_teacher
 from sevenfold.training.environment import describe_environment
 from sevenfold.training.failures import clear_failures
 from sevenfold.training.loop import Loop, Tally
@@ -77,10 +78,12 @@ def train_run(
     if recipe.task == "rlhf":
         return _answered(recipe, store, home, note, on_step=on_step, keep_weights=keep_weights, fresh=fresh)
     check_recipe(recipe)
+    check_distilling(recipe)
     device = resolve_device(recipe)
     with run_conditions(recipe, device), clear_failures(recipe):
         workload = build_workload(recipe)
         taken = None if recipe.start is None else begin_from(workload.model, recipe.start, home)
+        workload = _taught(workload, store, home)
         provenance = workload.dataset.provenance.to_dict()
         environment = describe_environment(recipe, device)
         with (
@@ -91,6 +94,17 @@ def train_run(
             if fresh:
                 checkpoints.remove_checkpoints(run.checkpoints)
             return run.carry_out(workload, writer, on_step, power, lambda: interruption.wanted, taken)
+
+
+def _taught(workload: Workload, store: RunStore, home: Path) -> Workload:
+    """The workload with its teacher, where its recipe names one."""
+    from sevenfold.training.trained import trained_workload
+
+    run = workload.recipe.objective.teacher
+    if run is None:
+        return workload
+    _, teacher = trained_workload(run, store=store, home=home)
+    return replace(workload, teacher=require_teacher(workload, teacher))
 
 
 def _acted(recipe: Recipe, store: RunStore, home: Path, note: Callable[[str], None], **how: Any) -> RunRecord:

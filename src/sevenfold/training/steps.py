@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sevenfold.data import Inputs, parts_of
 from sevenfold.layers import AfterUpdate, AuxiliaryLoss, AuxiliaryOutputs
 from sevenfold.runs.recipe import Optimizer, Recipe
+from sevenfold.training.distilling import distillation_loss
 from sevenfold.training.graves import GravesRMSprop
 from sevenfold.training.objectives import TASKS, Loss
 from sevenfold.training.schedules import rate_share
@@ -92,15 +93,24 @@ class TrainingStep:
     """A callable that takes optimizer steps of a recipe on a model.
 
     ``step(inputs, targets, number) -> loss`` updates the model and returns the mean training loss of the batch
-    before the update, detached, on the device; ``number`` is 0-based and sets the learning rate.
+    before the update, detached, on the device; ``number`` is 0-based and sets the learning rate. A ``teacher`` is a
+    model whose outputs it is held to besides.
     """
 
-    def __init__(self, recipe: Recipe, model: nn.Module, loss: Loss, device: torch.device) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: nn.Module,
+        loss: Loss,
+        device: torch.device,
+        teacher: nn.Module | None = None,
+    ) -> None:
         self.optimizer = build_optimizer(recipe.optimizer, model)
         self._parameters: list[nn.Parameter] = self.optimizer.param_groups[0]["params"]
         self._recipe = recipe
         self.forward = forward_of(recipe, model, device)
         self._loss = loss
+        self._teacher = None if teacher is None else forward_of(recipe, teacher, device)
         self._clip = recipe.optimizer.clip_norm
         self._rule = TASKS[recipe.task]
         self._auxiliary = [part for part in model.modules() if isinstance(part, AuxiliaryLoss)]
@@ -130,7 +140,7 @@ class TrainingStep:
     def _backward(self, inputs: Inputs, targets: Tensor) -> Tensor:
         parts = self._recipe.accumulate
         if parts == 1:
-            loss = self._loss(self.forward(inputs), targets)
+            loss = self._held(inputs, targets)
             self._with_auxiliary(loss, targets).backward()  # type: ignore[no-untyped-call]
             return loss.detach()
         total = torch.zeros((), device=targets.device)
@@ -139,10 +149,22 @@ class TrainingStep:
         for piece, targets_part in zip(pieces, targets.chunk(parts), strict=True):
             part = piece[0] if isinstance(inputs, Tensor) else piece
             share = self._rule.asked(targets_part) / asked
-            loss = self._loss(self.forward(part), targets_part) * share
+            loss = self._held(part, targets_part) * share
             self._with_auxiliary(loss, targets_part, share).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
+
+    def _held(self, inputs: Inputs, targets: Tensor) -> Tensor:
+        """The mean loss by the targets, and by the teacher where there is one."""
+        outputs = self.forward(inputs)
+        loss = self._loss(outputs, targets)
+        if self._teacher is None:
+            return loss
+        objective = self._recipe.objective
+        with torch.no_grad():
+            taught = self._teacher(inputs)
+        share = objective.teacher_share
+        return (1 - share) * loss + share * distillation_loss(outputs, taught, objective.temperature)
 
     def _with_auxiliary(self, loss: Tensor, targets: Tensor, share: float | Tensor = 1.0) -> Tensor:
         for part in self._auxiliary:

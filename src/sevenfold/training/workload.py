@@ -31,6 +31,7 @@ class Workload:
     dataset: Dataset
     loss: Loss  # (logits, targets) -> mean in nats, with label smoothing where the recipe has it
     device: torch.device
+    teacher: nn.Module | None = None  # whose outputs the model is held to besides the targets
 
     @property
     def parameters(self) -> int:
