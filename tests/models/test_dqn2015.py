@@ -144,3 +144,28 @@ def test_what_does_not_fit_is_told_in_one_line():
         with pytest.raises((UsageError, LookupError, Exception), match=said) as told:
             build_playing(recipe(**changes)).learner()
         assert "\n" not in str(told.value)
+
+
+def test_double_q_learning_values_with_the_target_what_the_network_chooses():
+    learner = learner_of(model__double=True)
+    draw = torch.Generator().manual_seed(0)
+    for weight in [*learner.model.parameters(), *learner.target.parameters()]:
+        weight.data.normal_(0, 0.5, generator=draw)
+    batch = Batch(
+        torch.randn(16, 4, generator=draw),
+        torch.randint(2, (16,), generator=draw),
+        torch.randn(16, generator=draw),
+        torch.randn(16, 4, generator=draw),
+        torch.arange(16) % 4 == 0,
+    )
+    errors, single = [], []
+    for row in range(16):
+        ours, theirs = learner.model(batch.led_to[row : row + 1])[0], learner.target(batch.led_to[row : row + 1])[0]
+        for found, ahead in ((errors, theirs[int(ours.argmax())]), (single, theirs.max())):
+            goal = batch.rewards[row] + (0 if batch.ended[row] else 0.99 * ahead)
+            error = abs(float(learner.model(batch.observations[row : row + 1])[0, batch.actions[row]] - goal))
+            found.append(error**2 / 2 if error < 1 else error - 0.5)
+    assert float(learner.loss(batch)) == pytest.approx(sum(errors) / 16, rel=1e-5)
+    assert sum(single) / 16 != pytest.approx(sum(errors) / 16, rel=1e-3)  # they choose otherwise somewhere
+    learner.loss(batch).backward()
+    assert all(weight.grad is None for weight in learner.target.parameters())

@@ -32,6 +32,9 @@ class ValueSpec(Spec):
     target_every: int = Field(
         default=10_000, ge=0, description="updates between copies to the target; 0: no target"
     )
+    double: bool = Field(
+        default=False, description="whether the network chooses the next action that the target values (double DQN)"
+    )
     clipped_error: bool = Field(default=True, description="whether the error counts linearly beyond 1")
     epsilon_final: float = Field(default=0.1, ge=0, le=1, description="share of random actions in the end")
     epsilon_steps: int = Field(default=1_000_000, ge=1, description="agent steps until it is reached, from 1")

@@ -2,6 +2,7 @@
 
 DQN         (y - Q(s, a))^2, y = r + gamma max_a' Q_target(s', a')     Mnih 2013, eq. 2; 2015 clips the error to
                                                                         -1..1, which is Huber's loss
+double DQN  y = r + gamma Q_target(s', argmax_a' Q(s', a'))             van Hasselt 2015, arXiv 1509.06461
 REINFORCE   -log pi(a | s) A                                            Williams 1992
 PPO, clip   -min(rho A, clip(rho, 1 - eps, 1 + eps) A), rho = pi / pi_old      Schulman 2017, eq. 7
 PPO, KL     -(rho A - beta KL(pi_old, pi))                              Schulman 2017, eq. 8
@@ -25,9 +26,14 @@ def value_error(
     *,
     discount: float,
     clipped: bool,
+    choosing: Tensor | None = None,
 ) -> Tensor:
-    """The temporal-difference error of Q [B, A] on actions [B]; ``next_values`` [B, A] are the target network's."""
-    targets = rewards + discount * next_values.max(1).values * ~ended
+    """The temporal-difference error of Q [B, A] on actions [B]; ``next_values`` [B, A] are the target network's.
+
+    ``choosing`` [B, A], where given, are the values that choose the next action (double Q-learning).
+    """
+    best = (next_values if choosing is None else choosing).argmax(1, keepdim=True)
+    targets = rewards + discount * next_values.gather(1, best).squeeze(1) * ~ended
     chosen = values.gather(1, actions[:, None]).squeeze(1)
     return F.smooth_l1_loss(chosen, targets.detach()) if clipped else F.mse_loss(chosen, targets.detach())
 

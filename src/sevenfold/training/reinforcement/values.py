@@ -68,6 +68,7 @@ class ValueLearner:
         """The loss [] of transitions."""
         with torch.no_grad():
             ahead = self.target(batch.led_to)
+            choosing = self.model(batch.led_to) if self._spec.double else None
         return value_error(
             self.model(batch.observations),
             batch.actions,
@@ -76,6 +77,7 @@ class ValueLearner:
             batch.ended,
             discount=self._spec.discount,
             clipped=self._spec.clipped_error,
+            choosing=choosing,
         )
 
     def act(self, observations: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
