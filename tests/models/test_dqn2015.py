@@ -159,13 +159,15 @@ def test_double_q_learning_values_with_the_target_what_the_network_chooses():
         torch.arange(16) % 4 == 0,
     )
     errors, single = [], []
+    value_of = learner.model(batch.observations).detach()
     for row in range(16):
-        ours, theirs = learner.model(batch.led_to[row : row + 1])[0], learner.target(batch.led_to[row : row + 1])[0]
+        (ours,), (theirs,) = (net(batch.led_to[row : row + 1]).detach() for net in (learner.model, learner.target))
         for found, ahead in ((errors, theirs[int(ours.argmax())]), (single, theirs.max())):
             goal = batch.rewards[row] + (0 if batch.ended[row] else 0.99 * ahead)
-            error = abs(float(learner.model(batch.observations[row : row + 1])[0, batch.actions[row]] - goal))
+            error = abs(float(value_of[row, batch.actions[row]] - goal))
             found.append(error**2 / 2 if error < 1 else error - 0.5)
-    assert float(learner.loss(batch)) == pytest.approx(sum(errors) / 16, rel=1e-5)
+    loss = learner.loss(batch)
+    assert loss.item() == pytest.approx(sum(errors) / 16, rel=1e-5)
     assert sum(single) / 16 != pytest.approx(sum(errors) / 16, rel=1e-3)  # they choose otherwise somewhere
-    learner.loss(batch).backward()
+    loss.backward()
     assert all(weight.grad is None for weight in learner.target.parameters())
