@@ -189,6 +189,25 @@ def test_a_model_of_requests_is_asked_as_it_was_trained(tmp_path):
         assert all("<end>" not in answer and len(answer.split()) <= 10 for answer in one.answers)
 
 
+def test_what_was_judged_is_kept_when_the_program_is_killed(answers, tmp_path, monkeypatch):
+    out = tmp_path / "mine.jsonl"
+    words = [sys.executable, "-m", "sevenfold", "label", str(answers), "--out", str(out)]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert process.stdin is not None
+    try:
+        process.stdin.write(b"12")
+        process.stdin.flush()
+        deadline = time.monotonic() + 120
+        while not (out.is_file() and out.read_bytes().count(b"\n") == 2) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        process.kill()  # no chance to write anything
+        process.communicate()
+    assert len(read_judgements(out)) == 2
+    assert typed(monkeypatch, "1", answers, "--out", out) == 0
+    assert len(read_judgements(out)) == 3
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal")
 def test_on_a_terminal_a_key_needs_no_return(answers, tmp_path):
     """The key is pressed until the program has gone: one that comes before it listens is lost."""

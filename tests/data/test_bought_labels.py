@@ -17,8 +17,8 @@ from sevenfold.runs.recipe import DataChoice
 TRUTH = np.random.default_rng(0).integers(0, 10, 3000)
 
 
-def bought(errors, combine="first", labels=None, seed=0, truth=TRUTH):
-    settings = BoughtLabels(label_errors=errors, combine=combine, labels_bought=labels, label_seed=seed)
+def bought(errors, combine="first", labels=None, seed=0, truth=TRUTH, **more):
+    settings = BoughtLabels(label_errors=errors, combine=combine, labels_bought=labels, label_seed=seed, **more)
     return buy_labels(truth, settings, 10)
 
 
@@ -62,6 +62,16 @@ def test_what_the_ways_of_combining_give_in_theory():
     judged = bought("0.4,0.4,0.4", "judged")
     assert judged.accuracy(TRUTH) == pytest.approx((1 - e) ** 2 + differ * (1 - e), abs=0.02)
     assert judged.cost / len(TRUTH) == pytest.approx(2 + differ, abs=0.02)
+
+
+def test_errors_that_all_go_to_one_class_agree_with_each_other():
+    """Then a judge is a majority, and three who err on 40% are wrong together on 3 e^2 (1 - e) + e^3."""
+    e = 0.4
+    vote, judged = (bought("0.4,0.4,0.4", combine, errors_to="next") for combine in ("majority", "judged"))
+    assert vote.accuracy(TRUTH) == pytest.approx(1 - 3 * e**2 * (1 - e) - e**3, abs=0.02)
+    assert (vote.combined == judged.combined).all()
+    wrong = vote.combined != TRUTH[vote.items]
+    assert (vote.combined[wrong] == (TRUTH[vote.items][wrong] + 1) % 10).all()
 
 
 def test_dawid_and_skene_find_the_good_labeller_where_a_vote_does_not():
@@ -118,6 +128,7 @@ def test_the_settings_are_a_part_of_the_run():
         ({"label_errors": "0.2,0.2", "combine": "judged"}, "needs 3 labellers or more"),
         ({"label_errors": "0.2,0.2,0.2", "combine": "majority", "labels_bought": 2}, "too few labels for one item"),
         ({"labels_bought": 100}, "labels_bought is for labels that are bought"),
+        ({"errors_to": "next"}, "errors_to is"),
         ({"combine": "majority"}, "combine is for labels that are bought"),
         ({"label_errors": "0.2", "combine": "mean"}, "combine does not fit"),
     ],

@@ -43,6 +43,9 @@ class BoughtLabels(Spec):
     combine: Literal["first", "majority", "judged", "dawid-skene", "one-rate"] = Field(
         default="first", description="label_errors: how an item's labels become one"
     )
+    errors_to: Literal["even", "next"] = Field(
+        default="even", description="label_errors: all wrong classes as often, or the next class always"
+    )
     labels_bought: int | None = Field(
         default=None, ge=1, description="label_errors: labels paid for; none for as many as all items take"
     )
@@ -100,7 +103,13 @@ def buy_labels(truth: Labels, settings: BoughtLabels, num_classes: int) -> Bough
     people = len(rates)
     said = np.stack(
         [
-            noisy_labeller(truth, rate, num_classes, seed=1000 * settings.label_seed + number)
+            noisy_labeller(
+                truth,
+                rate,
+                num_classes,
+                1000 * settings.label_seed + number,
+                one_wrong=settings.errors_to == "next",
+            )
             for number, rate in enumerate(rates)
         ],
         axis=1,
@@ -188,7 +197,7 @@ def _check(settings: BoughtLabels, rates: tuple[float, ...]) -> None:
 def _check_unused(name: str, settings: BoughtLabels) -> None:
     """A setting of labels that nobody sells is told, not passed over."""
     default = BoughtLabels()
-    for key in ("combine", "labels_bought", "label_seed"):
+    for key in ("combine", "errors_to", "labels_bought", "label_seed"):
         if getattr(settings, key) != getattr(default, key):
             raise UsageError(
                 f"data set {name!r}: {key} is for labels that are bought",

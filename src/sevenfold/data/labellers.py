@@ -120,14 +120,21 @@ def dawid_skene(
             return Consensus(weights, prior, confusion, tuple(found))
 
 
-def noisy_labeller(truth: Labels, error_rate: float, num_classes: int, seed: int) -> Labels:
-    """Labels [I] of somebody who errs on a known share of the items, each wrong class as often."""
+def noisy_labeller(
+    truth: Labels, error_rate: float, num_classes: int, seed: int, *, one_wrong: bool = False
+) -> Labels:
+    """Labels [I] of somebody who errs on a known share of the items.
+
+    Each wrong class is named as often, or, with ``one_wrong``, always the next one (of the last class the first):
+    as where every class has one that it is taken for ("pair flip", Han et al. 2018, Co-teaching, section 4).
+    """
     if not 0 <= error_rate <= 1 or num_classes < 2:
         raise UsageError(
             "a share of errors", got=f"{error_rate:g} of {num_classes} classes", expected="0 to 1, 2 or more"
         )
     draw = np.random.default_rng(seed)
-    wrong = (truth + draw.integers(1, num_classes, len(truth))) % num_classes
+    drawn = draw.integers(1, num_classes, len(truth))
+    wrong = (truth + (1 if one_wrong else drawn)) % num_classes
     return np.where(draw.random(len(truth)) < error_rate, wrong, truth)
 
 
