@@ -111,6 +111,8 @@ def test_three_people(answers, tmp_path, monkeypatch, capsys):
         (["none.jsonl", "--out", "mine.jsonl"], "cannot read answers"),
         (["{answers}", "--judge", "{answers}", "{answers}", "--out", "m"], "a judge compares what two"),
         (["{answers}", "--out", "mine.jsonl", "--prompts", "p.txt"], "prompts are for a model to answer"),
+        (["{answers}", "--out", "{answers}"], "comparisons go to a file of their own"),
+        (["--judge", "{answers}", "b.jsonl", "--out", "b.jsonl"], "comparisons go to a file of their own"),
         (["--agreement", "{answers}", "none.jsonl"], "cannot read comparisons"),
         (["--agreement", "{answers}", "{answers}", "--judged-by", "{answers}"], "what the judge decided goes"),
         (["--agreement", "{answers}", "{answers}", "--out", "{answers}"], "cannot write comparisons"),

@@ -6,7 +6,7 @@ alike. It must not know terminals.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,6 +107,7 @@ def label(
     from sevenfold.data.labelling import Labelling, pairs_to_compare
 
     _check_sources(answers, judge, from_run, prompts)
+    _check_out(Path(out), [path for path in (answers, *(judge or ())) if path is not None])
     drawn = None
     if from_run is not None and answers is not None and not Path(answers).exists():
         from sevenfold.actions._answers import sample_answers
@@ -190,6 +191,14 @@ def _check_sources(answers: object, judge: object, from_run: object, prompts: ob
             "a judge compares what two labellers differ on",
             got="answers, too",
             hint="`sevenfold label --judge a.jsonl b.jsonl --out judge.jsonl`",
+        )
+
+
+def _check_out(out: Path, read: Sequence[str | Path]) -> None:
+    """What is compared would be taken for what was said."""
+    if out.resolve() in {Path(path).resolve() for path in read}:
+        raise UsageError(
+            "comparisons go to a file of their own", got=f"--out {out}, which is read", hint="--out mine.jsonl"
         )
 
 

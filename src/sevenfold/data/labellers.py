@@ -126,7 +126,7 @@ def noisy_labeller(
     """Labels [I] of somebody who errs on a known share of the items.
 
     Each wrong class is named as often, or, with ``one_wrong``, always the next one (of the last class the first):
-    as where every class has one that it is taken for ("pair flip", Han et al. 2018, Co-teaching, section 4).
+    as where every class has one that it is taken for ("pair flipping" of Han et al. 2018, Co-teaching).
     """
     if not 0 <= error_rate <= 1 or num_classes < 2:
         raise UsageError(
