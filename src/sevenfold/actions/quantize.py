@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,6 @@ from sevenfold.errors import CheckpointError, UsageError
 if TYPE_CHECKING:
     from sevenfold.checkpoints.integers import IntegerWeights
     from sevenfold.runs.record import RunRecord
-    from sevenfold.training.evaluating import Score
     from sevenfold.training.workload import Workload
 
 SCHEMA_VERSION = "1.0"
@@ -71,6 +69,7 @@ def quantize(
     from sevenfold.checkpoints.integers import IntegerWeights
     from sevenfold.runs.home import data_home
     from sevenfold.runs.store import RunStore
+    from sevenfold.training.quantizing import integers_of, score_of_integers, score_on_test
     from sevenfold.training.trained import trained_workload
 
     record = _require_data(RunStore().require(run))
@@ -78,12 +77,14 @@ def quantize(
     _, workload = trained_workload(record.id)
     path = Path(stored) if stored is not None else _path(out, data_home() / "runs" / record.id, bits)
     weights = IntegerWeights.read(path) if stored is not None else None
-    before, size = _score(workload), _size(workload)
+    before, size = score_on_test(workload), _size(workload)
     if weights is None:
-        write_file(path, _rounded(workload, record, bits, group, weights_only).content())
+        facts = {"run_id": record.id, "recipe_digest": record.run_recipe().digest()}
+        made = integers_of(workload, bits=bits, group=group, weights_only=weights_only, facts=facts)
+        write_file(path, made.content())
         weights = IntegerWeights.read(path)
     _require_same(weights, record, path)
-    after = _score_integers(workload, weights, str(path))
+    after = score_of_integers(workload, weights, source=str(path))
     in_tokens = record.run_recipe().task in _IN_TOKENS
     return Quantized(
         run=record.id,
@@ -126,18 +127,6 @@ def _path(out: Path | str | None, folder: Path, bits: int) -> Path:
     return path
 
 
-def _rounded(workload: Workload, record: RunRecord, bits: int, group: int, weights_only: bool) -> IntegerWeights:
-    from sevenfold.training.conditions import run_conditions
-    from sevenfold.training.quantizing import input_ranges, integer_weights
-
-    inputs: dict[str, tuple[float, int]] = {}
-    if bits == 8 and not weights_only:
-        with run_conditions(workload.recipe, workload.device):
-            inputs = input_ranges(workload.model, workload.dataset.train)
-    facts = {"run_id": record.id, "recipe_digest": record.run_recipe().digest()}
-    return integer_weights(workload.model, bits=bits, group=group, inputs=inputs, facts=facts)
-
-
 def _require_same(weights: IntegerWeights, record: RunRecord, path: Path) -> None:
     if weights.facts.get("run_id") != record.id:
         raise CheckpointError(
@@ -151,29 +140,3 @@ def _size(workload: Workload) -> int:
     state = checkpoints.model_tensors(workload.model)
     places = {tensor.data_ptr(): tensor.numel() * tensor.element_size() for tensor in state.values()}
     return sum(places.values())
-
-
-def _score_integers(workload: Workload, weights: IntegerWeights, source: str) -> Score:
-    from sevenfold.training.quantizing import restore_integers, rounded_inputs
-
-    restore_integers(workload.model, weights, source=source)
-    with rounded_inputs(workload.model, weights.inputs) if weights.inputs else nullcontext():
-        return _score(workload)
-
-
-def _score(workload: Workload) -> Score:
-    from sevenfold.training.conditions import run_conditions
-    from sevenfold.training.evaluating import evaluate
-    from sevenfold.training.steps import forward_of
-
-    recipe = workload.recipe
-    with run_conditions(recipe, workload.device):
-        return evaluate(
-            workload.model,
-            forward_of(recipe.with_changes({"compile": False}), workload.model, workload.device),
-            workload.dataset.test,
-            task=recipe.task,
-            at_most=recipe.evaluate_examples,
-            batch_size=recipe.batch_size // recipe.accumulate,
-            device=workload.device,
-        )

@@ -23,12 +23,56 @@ from sevenfold import checkpoints
 from sevenfold.checkpoints.integers import IntegerWeights
 from sevenfold.data import Split, moved, parts_of
 from sevenfold.errors import UsageError
-from sevenfold.training.evaluating import evenly_spaced
+from sevenfold.training.conditions import run_conditions
+from sevenfold.training.evaluating import Score, evaluate, evenly_spaced
+from sevenfold.training.steps import forward_of
+from sevenfold.training.workload import Workload
 
-__all__ = ["input_ranges", "integer_weights", "restore_integers", "rounded_inputs"]
+__all__ = [
+    "input_ranges",
+    "integer_weights",
+    "integers_of",
+    "rounded_inputs",
+    "score_of_integers",
+    "score_on_test",
+    "weight_axes",
+]
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *_TRANSPOSED)
+
+
+def integers_of(
+    workload: Workload, *, bits: int, group: int = 32, weights_only: bool = False, facts: Mapping[str, str] = {}
+) -> IntegerWeights:
+    """A trained workload's state as integers; of 8 bits with the ranges of its layers' inputs, unless left out."""
+    inputs: dict[str, tuple[float, int]] = {}
+    if bits == 8 and not weights_only:
+        with run_conditions(workload.recipe, workload.device):
+            inputs = input_ranges(workload.model, workload.dataset.train)
+    return integer_weights(workload.model, bits=bits, group=group, inputs=inputs, facts=facts)
+
+
+def score_on_test(workload: Workload) -> Score:
+    """Loss and accuracy of a workload's model on its test split, as its recipe evaluates."""
+    recipe = workload.recipe
+    with run_conditions(recipe, workload.device):
+        return evaluate(
+            workload.model,
+            forward_of(recipe.with_changes({"compile": False}), workload.model, workload.device),
+            workload.dataset.test,
+            task=recipe.task,
+            at_most=recipe.evaluate_examples,
+            batch_size=recipe.batch_size // recipe.accumulate,
+            device=workload.device,
+        )
+
+
+def score_of_integers(workload: Workload, weights: IntegerWeights, *, source: str = "the integers") -> Score:
+    """The same of the integers, whose numbers the model has afterwards."""
+    checkpoints.restore_model(workload.model, weights.state(), source=source)
+    with rounded_inputs(workload.model, weights.inputs):
+        return score_on_test(workload)
 
 
 def integer_weights(
@@ -105,8 +149,3 @@ def _before_layers(model: nn.Module, do: object, names: set[str] | None) -> Iter
     finally:
         for handle in handles:
             handle.remove()
-
-
-def restore_integers(model: nn.Module, weights: IntegerWeights, *, source: str) -> None:
-    """Give a model the numbers that the integers stand for; raises CheckpointError where they do not fit."""
-    checkpoints.restore_model(model, weights.state(), source=source)
