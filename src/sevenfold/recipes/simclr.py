@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from sevenfold.recipes._catalogue import recipe
+from sevenfold.recipes._catalogue import Measured, recipe
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Optimizer, Recipe, Schedule
 
 
-@recipe
+@recipe(measured=Measured("test_loss", 3.825, 0.010))
 def contrastive_digits() -> Recipe:
     """Contrastive pre-training on the handwritten digits: what `sevenfold paradigms run contrastive` reads off it.
 
     Command:  sevenfold train contrastive-digits
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     not measured
-    Result:   not measured
+    Time:     24 s of CPU time
+    Result:   test loss 3.825 nats a picture (mean of seeds 0 to 2, standard deviation 0.010), where views that tell
+              nothing have 5.54, log(255); with four labels of each digit a linear layer on its features reaches
+              92.9% (1.1%), on the pixels 80.9%
     """
     return Recipe(
         name="contrastive-digits",

@@ -138,9 +138,7 @@ def rounded_inputs(model: nn.Module, ranges: Mapping[str, tuple[float, int]]) ->
 def _before_layers(model: nn.Module, do: object, names: set[str] | None) -> Iterator[None]:
     assert callable(do)
     handles = [
-        module.register_forward_pre_hook(
-            lambda module, inputs, name=name: (do(name, inputs[0]), *inputs[1:])  # type: ignore[misc]
-        )
+        module.register_forward_pre_hook(lambda module, inputs, name=name: (do(name, inputs[0]), *inputs[1:]))
         for name, module in model.named_modules()
         if isinstance(module, _LAYERS) and (names is None or name in names)
     ]

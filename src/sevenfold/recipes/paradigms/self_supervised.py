@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _FEW = (40, 400)
 _TESTED = 2000  # lines at most, of the test documents
+_AT_ONCE = 256
 _INDENTED = 3  # spaces: examples, grammar and tables of Python's documentation stand in so far
 
 
@@ -89,7 +90,10 @@ def _hidden(model: nn.Module, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.f
 
     assert isinstance(model, BERT)
     with torch.no_grad():
-        parts = [model.hidden(part).mean(1) for part in torch.from_numpy(tokens).split(256)]
+        parts = [
+            model.hidden(torch.from_numpy(tokens[start : start + _AT_ONCE])).mean(1)
+            for start in range(0, len(tokens), _AT_ONCE)
+        ]
     return np.asarray(torch.cat(parts), dtype=np.float32)
 
 
