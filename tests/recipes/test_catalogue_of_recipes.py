@@ -75,10 +75,16 @@ def test_a_recipe_of_an_agent_builds_and_plays(name: str) -> None:
         assert recipe.data.name in entry.help
         return
     few = recipe.with_changes({"steps": 300, "data.evaluation_episodes": 2, "checkpoint_every": 10**9})
+    if (
+        "exact_discount" in recipe.data.settings
+    ):  # solving 4 x 4 takes seconds: tests/training/test_boards.py, on 3 x 3
+        few = few.with_changes({"data.exact_discount": 0.0})
     record = train_run(few, keep_weights=False)
     assert record.state == "finished"
     assert int(record.summary["steps"] or 0) >= 300
-    assert math.isfinite(float(record.summary["test_return"] or math.nan))
+    played = record.summary["test_return"]
+    assert isinstance(played, float)
+    assert math.isfinite(played)
 
 
 @pytest.mark.parametrize("name", NAMES)

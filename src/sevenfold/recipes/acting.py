@@ -56,6 +56,31 @@ def ppo_cartpole() -> Recipe:
 
 
 @recipe
+def ppo_kl_cartpole() -> Recipe:
+    """Proximal policy optimization with a penalty on the divergence balances a pole on a cart.
+
+    Command:  sevenfold train ppo-kl-cartpole
+    Hardware: one core of a Xeon at 2.8 GHz
+    Time:     30 s of CPU time
+    Result:   with seed 0 a mean return of 500 over 30 episodes, which is the most that there is; playing at random
+              comes to 23
+    """
+    return Recipe(
+        name="ppo-kl-cartpole",
+        task="control",
+        model=ModelChoice(
+            name="ppo-small",
+            settings={"algorithm": "ppo-kl", "horizon": 32, "trace": 0.8, "discount": 0.98, "epochs": 20},
+        ),
+        data=DataChoice(name="gymnasium:CartPole-v1", settings={"environments": 8}),
+        optimizer=Optimizer(name="adam", lr=1e-3, weight_decay=0.0, clip_norm=0.5, eps=1e-5),
+        schedule=_FALLING,
+        batch_size=256,
+        steps=61_440,
+    )
+
+
+@recipe
 def dqn_cartpole() -> Recipe:
     """A deep Q-network with replay and target balances a pole on a cart, for a while.
 

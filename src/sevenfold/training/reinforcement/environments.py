@@ -1,7 +1,8 @@
 """ENVIRONMENTS: name -> how an environment is made. A recipe of the task control names one as its data.
 
     snake            the game of `snake`
-    gymnasium:ID     an environment that gymnasium has, with vector observations and numbered actions: CartPole-v1
+    gymnasium:ID     an environment that gymnasium has, with vector observations and numbered actions: CartPole-v1;
+                     gymnasium:MODULE:ID imports a module first, which registers it
     atari:GAME       a game of ale-py (an extra), as the DQN papers played it: GAMENoFrameskip-v4, each action four
                      frames, the larger of the last two, grey, 84 x 84; rewards clipped; no sticky actions
 
@@ -38,7 +39,7 @@ __all__ = ["ENVIRONMENTS", "EnvironmentEntry", "Frame", "Mode", "chosen_environm
 
 Act = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]  # observations [N, ...] -> actions [N]
 Mode = Literal["training", "evaluation", "pictures"]
-_RENDER = {"pictures": "rgb_array"}
+_RENDER: dict[str, dict[str, Any]] = {"pictures": {"render_mode": "rgb_array"}}  # not every class knows the word
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class SnakeSettings(Episodes):
 
     size: int = Field(default=10, ge=2, le=64, description="cells a side")
     limit: int = Field(default=0, ge=0, description="steps without food after which a game is cut off; 0 is 4 S S")
+    training_limit: int = Field(default=0, ge=0, description="the same in training alone; 0 is limit")
     view: Literal["board", "head", "paths"] = Field(
         default="board",
         description="board: as it lies, 4 moves; head: from the head, turned with it, 3 moves; paths: and searched",
@@ -153,8 +155,9 @@ def chosen_environment(choice: DataChoice) -> tuple[EnvironmentEntry, Any]:
         raise
 
 
-def _snake_limit(settings: SnakeSettings) -> int:
-    return settings.limit or 4 * settings.size**2
+def _snake_limit(settings: SnakeSettings, mode: Mode) -> int:
+    own = settings.training_limit if mode == "training" else 0
+    return own or settings.limit or 4 * settings.size**2
 
 
 def _snake_view(settings: SnakeSettings) -> SnakeView:
@@ -174,7 +177,7 @@ ENVIRONMENTS.add(
         name="snake",
         summary="Snake on a board of size x size cells; the score is the food eaten",
         settings=SnakeSettings,
-        make=lambda settings, mode: Snake(settings.size, _snake_limit(settings)),
+        make=lambda settings, mode: Snake(settings.size, _snake_limit(settings, mode)),
         frame=_snake_frame,
         source="sevenfold.training.reinforcement.snake",
         licence="Apache-2.0",
@@ -186,7 +189,7 @@ ENVIRONMENTS.add(
             held_to_optimum(_snake_view(settings), act, settings.exact_discount) if settings.exact_discount else {}
         ),
         side_by_side=lambda settings, mode, num, seed: SnakeBoards(
-            _snake_view(settings), num, seed, _snake_limit(settings)
+            _snake_view(settings), num, seed, _snake_limit(settings, mode)
         ),
     ),
 )
@@ -196,18 +199,34 @@ def _gymnasium(name: str) -> EnvironmentEntry | None:
     if not name.startswith("gymnasium:"):
         return None
     identity = name.partition(":")[2]
+    module, _, own = identity.rpartition(":")
+    if module:
+        _import_environments(module, name)
+        identity = own
     if identity not in gymnasium.registry:
         raise unknown_name("environment of gymnasium", identity, list(gymnasium.registry))
     return EnvironmentEntry(
         name=name,
         summary=f"{identity} of gymnasium",
         settings=GymnasiumSettings,
-        make=lambda settings, mode: gymnasium.make(identity, render_mode=_RENDER.get(mode)),
+        make=lambda settings, mode: gymnasium.make(identity, **_RENDER.get(mode, {})),
         frame=lambda settings: _vector_frame(identity),
         source=f"gymnasium {identity}",
         licence="MIT",
         version=lambda: f"gymnasium {gymnasium.__version__}",
     )
+
+
+def _import_environments(module: str, name: str) -> None:
+    """Import a module that registers environments of its own with gymnasium."""
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise UsageError(
+            f"the module of {name} cannot be imported",
+            got=str(error),
+            hint="a module on PYTHONPATH that calls gymnasium.register(id=..., entry_point=...)",
+        ) from None
 
 
 def _vector_frame(identity: str) -> Frame:
@@ -243,7 +262,7 @@ def _atari(name: str) -> EnvironmentEntry | None:
         raise unknown_name("Atari game", game, known)
 
     def make(settings: AtariSettings, mode: Mode) -> gymnasium.Env[Any, Any]:
-        plain = gymnasium.make(identity, obs_type="grayscale", render_mode=_RENDER.get(mode))
+        plain = gymnasium.make(identity, obs_type="grayscale", **_RENDER.get(mode, {}))
         training = mode == "training"
         play = AtariPlay(
             plain,
