@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sevenfold.recipes._catalogue import Measured
 from sevenfold.recipes._paradigms import Bench, paradigm
 from sevenfold.recipes.paradigms._measuring import labelled
 
@@ -18,7 +19,14 @@ _FIRST = {"model.width": 16, "model.depth": 1}
 _SECOND = {"model.width": 48}
 
 
-@paradigm()
+@paradigm(
+    measured=(
+        Measured("chain_accuracy", 0.976, 0.004, slack=0.01),
+        Measured("second_accuracy", 0.977, 0.004, slack=0.01),
+        Measured("random_accuracy", 0.942, 0.005, slack=0.01),
+        Measured("passed_on", 0.354, 0.034, slack=0.1),
+    )
+)
 def chaining(bench: Bench) -> dict[str, float]:
     """A tiny network answers where it is sure and passes the rest on: accuracy and multiply-accumulates a digit.
 
@@ -29,8 +37,11 @@ def chaining(bench: Bench) -> dict[str, float]:
 
     Command:  sevenfold paradigms run chaining
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     not measured yet
-    Result:   not measured yet
+    Time:     7 s of CPU time a seed
+    Result:   the chain is right about 97.6% of the test digits (mean of seeds 0 to 2, standard deviation 0.4%), the
+              second network alone 97.7% (0.4%), the first 92.3% (0.7%); digits passed on by lot would give 94.2%.
+              The chain passes on 35% (3%) and costs 31,800 (2,900) multiply-accumulates a digit, 37% of the
+              second's 86,448
     """
     first = bench.trained(bench.train("digits-mlp", _FIRST))
     second = bench.trained(bench.train("digits-cnn", _SECOND))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from sevenfold.recipes._catalogue import Measured
 from sevenfold.recipes._paradigms import Bench, paradigm
 from sevenfold.recipes.paradigms._measuring import labelled
 
@@ -15,7 +16,17 @@ if TYPE_CHECKING:
 _COMPONENTS = 16  # of PCA: 85% of the variance of the pixels
 
 
-@paradigm()
+@paradigm(
+    measured=(
+        Measured("pixels_k_means_accuracy", 0.788, 0.003),
+        Measured("pixels_agglomerative_accuracy", 0.864, 0.0, slack=0.001),
+        Measured("vae_k_means_accuracy", 0.708, 0.018),
+        Measured("contrastive_k_means_accuracy", 0.898, 0.051),
+        Measured("contrastive_k_means_rand", 0.812, 0.064),
+        Measured("supervised_k_means_accuracy", 0.942, 0.016),
+        Measured("supervised_k_means_rand", 0.880, 0.031),
+    )
+)
 def clustering(bench: Bench) -> dict[str, float]:
     """Three algorithms put the digits in ten groups by pixels, principal components and what networks learned.
 
@@ -29,8 +40,18 @@ def clustering(bench: Bench) -> dict[str, float]:
 
     Command:  sevenfold paradigms run clustering
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     not measured yet
-    Result:   not measured yet
+    Time:     50 s of CPU time a seed
+    Result:   accuracy, and adjusted Rand index, means of seeds 0 to 2 (deviations of the accuracy in brackets):
+
+                                k-means               mixture               Ward
+                  pixels        78.8% (0.3)  0.668    72.1% (0.5)  0.587    86.4% (0.0)  0.805
+                  components    78.7% (0.2)  0.664    77.5% (5.9)  0.656    83.6% (0.0)  0.735
+                  vae           70.8% (1.8)  0.573    54.0% (2.2)  0.328    73.7% (3.8)  0.617
+                  turned        57.9% (2.4)  0.417    54.0% (9.2)  0.366    67.4% (14.3) 0.521
+                  contrastive   89.8% (5.1)  0.812    89.7% (5.2)  0.814    88.6% (3.3)  0.795
+                  supervised    94.2% (1.6)  0.880    94.1% (1.3)  0.876    93.7% (1.1)  0.867
+
+              Contrast alone comes nearest to what labels teach; a VAE's latents group worse than the pixels do
     """
     from sevenfold.training.representing.clustering import CLUSTERINGS, agreement, clustered
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from sevenfold.recipes._catalogue import Measured
 from sevenfold.recipes._paradigms import Bench, paradigm
 from sevenfold.recipes.paradigms._measuring import labelled
 
 
-@paradigm()
+@paradigm(
+    measured=(
+        Measured("tsne_trust", 0.988, 0.0, slack=0.01),
+        Measured("tsne_neighbours", 0.983, 0.0),
+        Measured("autoencoder_trust", 0.930, 0.011),
+        Measured("autoencoder_neighbours", 0.824, 0.018),
+        Measured("pca_trust", 0.830, 0.0, slack=0.005),
+        Measured("pca_neighbours", 0.660, 0.0, slack=0.01),
+    )
+)
 def dimensionality_reduction(bench: Bench) -> dict[str, float]:
     """Digits in two dimensions by PCA, t-SNE and an autoencoder: what stays near, and what can be read off.
 
@@ -18,8 +28,16 @@ def dimensionality_reduction(bench: Bench) -> dict[str, float]:
 
     Command:  sevenfold paradigms run dimensionality-reduction
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     not measured yet
-    Result:   not measured yet
+    Time:     22 s of CPU time a seed
+    Result:   means of seeds 0 to 2; standard deviations in brackets, none where the seed changes nothing:
+
+                                 trust           neighbours
+                  t-SNE          0.988           98.3%
+                  autoencoder    0.930 (0.011)   82.4% (1.8%)
+                  PCA            0.830           66.0%
+                  64 pixels                      98.6%
+
+              No pair of numbers that can be computed for a new digit comes near to what t-SNE finds for known ones
     """
     import numpy as np
     from sklearn.decomposition import PCA

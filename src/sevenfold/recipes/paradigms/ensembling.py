@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from sevenfold.recipes._catalogue import Measured
 from sevenfold.recipes._paradigms import Bench, paradigm
 from sevenfold.recipes.paradigms._measuring import labelled, mean_of
 
@@ -19,7 +20,18 @@ _FEW = {"data.validation_share": 0.05, "data.test_share": 0.85}
 _SHORT = {"accuracy": "accuracy", "negative_log_likelihood": "nll", "expected_calibration_error": "ece"}
 
 
-@paradigm()
+@paradigm(
+    measured=(
+        Measured("many_single_accuracy", 0.963, 0.004, slack=0.005),
+        Measured("many_ensemble_accuracy", 0.968, 0.003, slack=0.005),
+        Measured("many_large_accuracy", 0.976, 0.006, slack=0.005),
+        Measured("few_single_nll", 0.390, 0.025),
+        Measured("few_ensemble_nll", 0.296, 0.014),
+        Measured("few_large_nll", 0.353, 0.055),
+        Measured("few_ensemble_ece", 0.013, 0.002, slack=0.01),
+        Measured("few_single_ece", 0.040, 0.004, slack=0.01),
+    )
+)
 def ensembling(bench: Bench) -> dict[str, float]:
     """The mean of five networks' probabilities, against one of the five and one network of five times the size.
 
@@ -31,8 +43,18 @@ def ensembling(bench: Bench) -> dict[str, float]:
 
     Command:  sevenfold paradigms run ensembling
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     not measured yet
-    Result:   not measured yet
+    Time:     22 s of CPU time a seed
+    Result:   means of seeds 0 to 2, standard deviations in brackets:
+
+                                many digits                                few digits
+                      accuracy     nll            ece          accuracy     nll            ece
+                  single    96.3% (0.4)  0.106 (0.009)  0.022     89.8% (0.6)  0.390 (0.025)  0.040 (0.004)
+                  ensemble  96.8% (0.3)  0.094 (0.009)  0.030     91.5% (0.4)  0.296 (0.014)  0.013 (0.002)
+                  large     97.6% (0.6)  0.073 (0.010)  0.014     91.5% (0.4)  0.353 (0.055)  0.039 (0.005)
+
+              The ensemble is better than its members, and where digits are few much better calibrated than the
+              large network, which is as often right. Where there are many, the large network is better in all
+              three, and the ensemble's calibration error is above its members'
     """
     return _on(bench, "many", {}) | _on(bench, "few", _FEW)
 

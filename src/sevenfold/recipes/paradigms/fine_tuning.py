@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sevenfold.recipes._catalogue import Measured
 from sevenfold.recipes._paradigms import Bench, paradigm
 from sevenfold.recipes.paradigms._measuring import figure
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Optimizer, Recipe
@@ -19,7 +20,16 @@ _RESIDUAL = Recipe(
 )
 
 
-@paradigm()
+@paradigm(
+    measured=(
+        Measured("residual_scratch_accuracy", 0.885, 0.031),
+        Measured("residual_contrasted_accuracy", 0.949, 0.016),
+        Measured("small_scratch_accuracy", 0.908, 0.010),
+        Measured("small_turned_accuracy", 0.892, 0.006),
+        Measured("residual_whole_accuracy", 0.986, 0.003, slack=0.005),
+        Measured("small_whole_accuracy", 0.977, 0.004, slack=0.005),
+    )
+)
 def fine_tuning(bench: Bench) -> dict[str, float]:
     """Pre-trained without labels, then trained on a tenth of them: two networks, each against starting anew.
 
@@ -30,8 +40,17 @@ def fine_tuning(bench: Bench) -> dict[str, float]:
 
     Command:  sevenfold paradigms run fine-tuning
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     not measured yet
-    Result:   not measured yet
+    Time:     60 s of CPU time a seed
+    Result:   test accuracy, means of seeds 0 to 2, standard deviations in brackets:
+
+                                                   residual network    small network
+                  a tenth, from scratch            88.5% (3.1%)        90.8% (1.0%)
+                  a tenth, after contrast          94.9% (1.6%)
+                  a tenth, after telling turns                         89.2% (0.6%)
+                  all labels, from scratch         98.6% (0.3%)        97.7% (0.4%)
+
+              Learning from contrast gains 6.4 points (7.5, 7.2 and 4.5 by seed), learning how far digits are turned
+              loses 1.6 (1.4, 0.3 and 3.1)
     """
     contrasted = bench.train("contrastive-digits").id + "/encoder"
     turned = bench.train("rotated-digits").id

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from sevenfold.recipes._catalogue import Measured
 from sevenfold.recipes._paradigms import Bench, paradigm
 from sevenfold.recipes.paradigms._measuring import figure, labelled
 
 _PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 
 
-@paradigm()
+@paradigm(
+    measured=(
+        Measured("network_degrees", 2.634, 0.029, slack=0.3),
+        Measured("ridge_degrees", 6.160, 0.0),
+        Measured("mean_degrees", 25.991, 0.0),
+    )
+)
 def regression(bench: Bench) -> dict[str, float]:
     """A network tells how far a digit is turned, against the mean and ridge regression on the same pixels.
 
@@ -17,8 +24,9 @@ def regression(bench: Bench) -> dict[str, float]:
 
     Command:  sevenfold paradigms run regression
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     not measured yet
-    Result:   not measured yet
+    Time:     20 s of CPU time a seed
+    Result:   the network errs by 2.63 degrees (mean of seeds 0 to 2, standard deviation 0.03), ridge regression by
+              6.16, the mean by 25.99; the seed is the network's alone, so that the other two do not vary
     """
     import numpy as np
     import numpy.typing as npt
