@@ -106,10 +106,10 @@ def _drawn(curves: Sequence[Curve]) -> bytes:
     return buffer.getvalue()
 
 
-def _plain_tick(lowest: float, highest: float) -> Callable[[float, int], str]:
+def _plain_tick(lowest: float, highest: float) -> Callable[[float, float], str]:
     """Ticks of a log axis as plain numbers; over more than a decade only 1, 2 and 5 of each are written."""
 
-    def told(value: float, _: int) -> str:
+    def told(value: float, _: float) -> str:
         first = f"{value:e}"[0]
         return f"{value:g}" if highest < 10 * lowest or first in "125" else ""
 
