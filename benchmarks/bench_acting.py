@@ -32,10 +32,10 @@ _FILLED = 600
 def run(quick: bool) -> list[dict[str, object]]:
     """Rows for the results; raises AssertionError where the peer is faster."""
     torch.set_num_threads(1)
-    blocks = 3 if quick else 9
+    blocks = 3 if quick else 7
     rows = [
         _row(
-            "DQN on Pong", _dqn_recipe(), _their_dqn(), filled=_FILLED, steps=100 if quick else 300, blocks=blocks
+            "DQN on Pong", _dqn_recipe(), _their_dqn(), filled=_FILLED, steps=100 if quick else 200, blocks=blocks
         ),
         _row("PPO on CartPole", RECIPES["ppo-cartpole"].recipe(), _their_ppo(), steps=1024, blocks=blocks),
     ]

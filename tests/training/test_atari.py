@@ -6,8 +6,10 @@ import gymnasium
 import numpy as np
 import pytest
 
+from sevenfold.checkpoints import load_weights
 from sevenfold.errors import RunError, UsageError
-from sevenfold.runs.recipe import DataChoice
+from sevenfold.runs.recipe import DataChoice, ModelChoice, Optimizer, Recipe
+from sevenfold.training import train_run
 from sevenfold.training.reinforcement.environments import ENVIRONMENTS, chosen_environment
 
 ale_py = pytest.importorskip("ale_py")
@@ -136,3 +138,32 @@ def test_a_process_that_died_is_told_in_one_line():
         assert "\n" not in str(told.value)
     finally:
         apart.close()
+
+
+@pytest.mark.slow  # 20 s
+def test_an_interrupted_run_of_games_in_processes_goes_on_as_if_it_had_not_been(tmp_path):
+    recipe = Recipe(
+        name="atari-test",
+        task="control",
+        model=ModelChoice(name="dqn2013", settings={"replay": 400, "replay_starts": 40, "width": 16}),
+        data=DataChoice(
+            name="atari:Breakout", settings={"environments": 2, "processes": 2, "evaluation_episodes": 1}
+        ),
+        optimizer=Optimizer(name="graves-rmsprop", lr=2.5e-4, weight_decay=0.0, beta2=0.95, eps=0.01, momentum=0.0),
+        batch_size=8,
+        steps=240,
+        checkpoint_every=100,
+    )
+
+    def stop(progress):
+        if progress.step >= 150:
+            raise RuntimeError("killed")
+
+    whole = train_run(recipe, home=tmp_path / "whole")
+    with pytest.raises(RuntimeError, match="killed"):
+        train_run(recipe, home=tmp_path / "cut", on_step=stop)
+    again = train_run(recipe, home=tmp_path / "cut")
+    first, second = (load_weights(tmp_path / name / "runs" / whole.id) for name in ("whole", "cut"))
+    assert all(first[name].equal(second[name]) for name in first)
+    for key in ("test_return", "random_return", "episodes", "train_loss", "steps"):
+        assert whole.summary[key] == again.summary[key]
