@@ -52,8 +52,8 @@ def ppo_snake_10() -> Recipe:
     Command:  sevenfold train ppo-snake-10
     Hardware: one core of a Xeon at 2.8 GHz
     Time:     140 s of CPU time
-    Result:   with seed 0, 57.6 pieces of food a game over 100 games (standard deviation of a game 14.3); the greedy
-              path comes to 28.8 in the same games, playing at random to 0.1
+    Result:   with seeds 0 and 1, 57.6 and 60.0 pieces of food a game over 100 games (standard deviation of a game
+              14 and 15); the greedy path comes to 28.8 in the same games, playing at random to 0.1
     """
     return Recipe(
         name="ppo-snake-10",
@@ -85,8 +85,9 @@ def reinforce_snake_4() -> Recipe:
 
     Command:  sevenfold train reinforce-snake-4
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     not measured
-    Result:   not measured
+    Time:     70 s of CPU time
+    Result:   with seed 0, 81.7% of the optimum (4.63 of 5.668, exact over all positions); 12.8 pieces of food
+              of 14 over 100 games, the greedy path 9.8, at random 0.2. PPO gets more from the same number of steps
     """
     return Recipe(
         name="reinforce-snake-4",

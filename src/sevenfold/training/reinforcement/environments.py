@@ -20,7 +20,7 @@ from typing import Any, Literal
 import gymnasium
 import numpy.typing as npt
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from sevenfold.catalog import Catalogue
 from sevenfold.errors import SevenfoldError, UsageError, unknown_name
@@ -89,11 +89,14 @@ class SnakeSettings(Episodes):
         description="discount at which the agent is held to the exact optimum of a board up to 4 x 4; 0: it is not",
     )
 
-    @model_validator(mode="after")
-    def _solvable(self) -> SnakeSettings:
-        if self.exact_discount and self.size > LARGEST_SOLVED:
-            raise ValueError(f"exact_discount needs a board of at most {LARGEST_SOLVED} x {LARGEST_SOLVED}")
-        return self
+    @field_validator("exact_discount")
+    @classmethod
+    def _solvable(cls, discount: float, told: ValidationInfo) -> float:
+        if discount and told.data.get("size", 0) > LARGEST_SOLVED:
+            raise ValueError(
+                f"0 on a board of {told.data['size']} x {told.data['size']}: {LARGEST_SOLVED} is solved"
+            )
+        return discount
 
 
 class GymnasiumSettings(Episodes):
