@@ -45,7 +45,7 @@ DATA = [
 JUDGES = [
     name for name in NAMES if isinstance(MODELS[name].module, type) and issubclass(MODELS[name].module, ActorCritic)
 ]  # whose values are no part of its outputs
-TOKENS = ("causal-lm", "masked-lm", "seq2seq")
+TOKENS = ("causal-lm", "masked-lm", "seq2seq", "reward")
 
 
 def seq_of(name):
@@ -67,6 +67,7 @@ def outputs_of(entry, *, batch):
         "word-vectors": lambda: (batch, None),
         "image-text": lambda: (batch, batch),
         "generation": lambda: (batch,),
+        "reward": lambda: (batch,),
         "contrastive": lambda: (batch,),
         "control": lambda: (batch, spec.actions),
     }[entry.task]()
@@ -88,6 +89,8 @@ def loss_of(name, outputs):
         targets = torch.zeros(outputs.shape, dtype=torch.int64)
     elif task == "image-text":
         targets = torch.arange(outputs.shape[0])
+    elif task == "reward":
+        outputs, targets = outputs[None], torch.arange(outputs.shape[0])[None]
     else:
         targets = torch.zeros(outputs.shape[:-1], dtype=torch.int64)
     return loss_function(task, Objective())(outputs, targets)
@@ -155,6 +158,8 @@ def test_forward_and_backward_reach_every_parameter(name):
             continue  # of no player: they describe CLIP
         if entry.landmark.name == "wgan-gp" and weight_name == "critic.output.bias":
             continue  # the loss is a difference of scores
+        if entry.task == "reward" and weight_name == "final_norm.bias":
+            continue  # moves all rewards by the same, and the loss is of their differences
         assert torch.isfinite(weight.grad).all(), weight_name
         assert weight.grad.any(), f"no gradient reaches {weight_name}"
 

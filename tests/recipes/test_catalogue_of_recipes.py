@@ -24,6 +24,8 @@ QUICK: dict[str, dict[str, object]] = {
     "lenet5-digits": {"optimizer.lr": 1e-4},  # its logits are squared distances, up to some hundreds
     "wgan-digits": {"batch_size": 10},  # five updates a step
     "wgan-gp-digits": {"batch_size": 10},
+    "reward-requests": {"data.num_prompts": 8, "data.answers": 2},  # each answer is drawn from a model
+    "dpo-requests": {"data.num_prompts": 8, "data.answers": 2},
 }
 
 
@@ -93,10 +95,13 @@ def test_a_recipe_builds_as_it_is(name: str) -> None:
     recipe = entry.recipe()
     assert recipe.name == name
     assert Recipe.from_dict(recipe.to_dict()) == recipe
+    if recipe.task in ("reward", "preference"):
+        recipe = recipe.with_changes(QUICK[name])
     recipe = begun(recipe)
     workload = build_workload(recipe)
     inputs, targets = workload.dataset.train.batch(np.arange(2))
-    if isinstance(inputs, torch.Tensor) and recipe.task != "word-vectors":
+    of_any_length = recipe.data.name in ("requests", "drawn-comparisons")  # as long as the longest of the batch
+    if isinstance(inputs, torch.Tensor) and recipe.task != "word-vectors" and not of_any_length:
         assert inputs.shape[1:] == workload.dataset.input_shape
     assert len(targets) == 2
 

@@ -74,5 +74,5 @@ def trained_run(run_id: str) -> TrainedRun:
             f"the weights of run {record.id} were not kept", hint="`sevenfold train --fresh` with the same recipe"
         )
     recipe = record.run_recipe()
-    dataset = load_data(recipe.data, task=recipe.model_task, subset_seed=recipe.seed)
+    dataset = load_data(recipe.data, task=recipe.data_task, subset_seed=recipe.seed)
     return TrainedRun(record, load(folder).module, dataset)

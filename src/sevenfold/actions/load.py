@@ -144,7 +144,7 @@ def _load_run(root: Path, dtype: torch.dtype | None) -> Loaded:
             hint="the folder runs/RUN_ID where it was trained",
         )
     recipe = record.run_recipe()
-    dataset = load_data(recipe.data, task=recipe.model_task, subset_seed=recipe.seed)
+    dataset = load_data(recipe.data, task=recipe.data_task, subset_seed=recipe.seed)
     entry, settings = fitted_model(recipe, dataset)
     module = entry.build(settings)
     restore_model(module, load_weights(root), source=str(root))

@@ -55,6 +55,7 @@ __all__ = [
     "END_TOKEN",
     "LONGEST_ANSWER",
     "PADDING_TOKEN",
+    "RequestTokenizer",
     "RequestsSettings",
     "SplitName",
     "answer_text",
@@ -203,7 +204,7 @@ def _wants_of(split: SplitName, split_seed: int) -> tuple[int, ...]:
     return tuple(order(split_seed, 0, start, end - start, size, purpose="splits").tolist())
 
 
-class _Words(TextTokenizer):
+class RequestTokenizer(TextTokenizer):
     """Words as tokens, with the methods of other tokenizers."""
 
     def __init__(self) -> None:
@@ -265,7 +266,7 @@ def read_requests(settings: RequestsSettings, split_seed: int, task: str) -> Dat
         test=made("test", split_seed),
         provenance=_provenance(),
         num_train_whole=len(train),
-        tokenizer=_Words(),
+        tokenizer=RequestTokenizer(),
         prompting=None
         if settings.part == "stories"
         else Prompting(prompts("validation", split_seed), prompt_tokens, answer_text, END_TOKEN),

@@ -31,6 +31,8 @@ Task = Literal[
     "contrastive",
     "control",
     "rlhf",
+    "reward",
+    "preference",
 ]
 
 
@@ -101,6 +103,12 @@ class Objective(Spec):
     temperature: float = Field(default=4.0, gt=0, description="distillation: of the softmax of both")
     teacher_share: float = Field(
         default=0.9, ge=0, le=1, description="distillation: weight of the teacher; the labels have the rest"
+    )
+    comparison: Literal["pairs", "best"] = Field(
+        default="pairs", description="reward: all pairs of a ranking (InstructGPT), or the best of it (RLHF 2019)"
+    )
+    beta: float = Field(
+        default=0.1, gt=0, description="preference: how strongly DPO holds the model to where it starts"
     )
 
 
@@ -175,7 +183,12 @@ class Recipe(Spec):
 
     @property
     def model_task(self) -> Task:
-        """The task that its model and data are for: a policy that answers prompts is a language model."""
+        """The task that its model is for: what answers prompts is a language model, however it learned to."""
+        return "causal-lm" if self.task in ("rlhf", "preference") else self.task
+
+    @property
+    def data_task(self) -> Task:
+        """The task that its data are for."""
         return "causal-lm" if self.task == "rlhf" else self.task
 
     def identity(self) -> str:
@@ -202,4 +215,6 @@ _ADDED: dict[str, Any] = {
     "objective.temperature": 4.0,
     "objective.teacher_share": 0.9,
     "feedback": Feedback().to_dict(),
+    "objective.comparison": "pairs",
+    "objective.beta": 0.1,
 }

@@ -29,7 +29,16 @@ from sevenfold.training.workload import Workload
 
 _FETCHED_TOGETHER = {"cpu": 1}  # losses; elsewhere each fetch waits for the device, so that more are taken at once
 _FETCHED_ELSEWHERE = 16
-_AS_IN_TRAINING = ("causal-lm", "masked-lm", "seq2seq", "segmentation", "image-text", "generation", "contrastive")
+_AS_IN_TRAINING = (
+    "preference",
+    "causal-lm",
+    "masked-lm",
+    "seq2seq",
+    "segmentation",
+    "image-text",
+    "generation",
+    "contrastive",
+)
 _METER_EVERY_S = 0.1
 SAVED_EVERY_S = 300.0  # where the recipe does not say: what a kill may cost
 _DURATIONS_KEPT = 4096

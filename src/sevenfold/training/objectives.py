@@ -14,6 +14,9 @@ Legend: B examples, T tokens, C classes or vocabulary, K outputs or candidates, 
     image-text      outputs [B, B], targets [B]            mean of the cross-entropies of rows and of columns
     generation      outputs [B], targets [B], unused       the loss of each example is the model's own output
     contrastive     the same; it depends on how a batch is cut, since the others of it are what is told apart
+    reward          outputs [B, K], targets [B, K] places, best first, -1 for none: Bradley-Terry, the mean over the
+                    pairs of a prompt; right is a pair in the order of the places
+    preference      outputs [B] margins, targets [B], unused   DPO's binary cross-entropy a pair
     control         learned by acting: `sevenfold.training.reinforcement`
     rlhf            learned from a reward of whole answers: `sevenfold.training.alignment`
 
@@ -29,7 +32,10 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
+from sevenfold.data import Inputs
 from sevenfold.runs.recipe import Objective, Task
+from sevenfold.training.alignment.losses import best_of_ranking_losses, ranked_gaps, ranking_losses
+from sevenfold.training.alignment.preferring import margins
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -44,7 +50,8 @@ class TaskRule:
     that is; ``right(outputs, targets)`` counts right answers of ``answers(targets)``, and is None where there is no
     right and wrong. ``smooths`` says whether label smoothing means something, ``cut`` whether a batch may be cut
     into micro-batches, ``nats`` whether the loss is in nats and ``measure`` what it is in, ``random`` whether the
-    model draws random numbers for it in evaluation too.
+    model draws random numbers for it in evaluation too, ``calling`` how outputs are made where the model is not
+    just called with the inputs.
     """
 
     unit: str
@@ -57,6 +64,7 @@ class TaskRule:
     nats: bool = True
     measure: str = "nats"
     random: bool = False
+    calling: Callable[[Callable[..., Tensor], Inputs, Objective], Tensor] | None = None  # None: with the inputs
 
 
 def loss_function(task: Task, objective: Objective) -> Loss:
@@ -71,6 +79,11 @@ def loss_function(task: Task, objective: Objective) -> Loss:
             outputs.float().flatten(0, -2), targets.flatten(), label_smoothing=smoothing
         )
 
+    def best(outputs: Tensor, targets: Tensor) -> Tensor:
+        return best_of_ranking_losses(outputs.float(), targets >= 0).mean()
+
+    if task == "reward" and objective.comparison == "best":
+        return best
     return plain if task in ("classification", "causal-lm") else loss
 
 
@@ -104,6 +117,24 @@ def _pairs(outputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
 
 def _given(outputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     return outputs.float().sum()
+
+
+def _rankings(outputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    return ranking_losses(outputs.float(), targets >= 0).sum()
+
+
+def _pairs_in_order(outputs: Tensor, targets: Tensor) -> Tensor:
+    gaps, known = ranked_gaps(outputs, targets >= 0)
+    return ((gaps > 0) & known).sum()
+
+
+def _pairs_compared(targets: Tensor) -> Tensor:
+    count = (targets >= 0).sum(-1)
+    return (count * (count - 1) // 2).sum()
+
+
+def _margins(outputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    return -functional.logsigmoid(outputs.float()).sum()
 
 
 def _all(targets: Tensor) -> int:
@@ -144,6 +175,10 @@ TASKS: Mapping[Task, TaskRule] = {
         smooths=False,
     ),
     "image-text": TaskRule("pair", _pairs, _rows, _arg_max, _rows, cut=False),
+    "reward": TaskRule("prompt", _rankings, _rows, _pairs_in_order, _pairs_compared, smooths=False),
+    "preference": TaskRule(
+        "pair", _margins, _rows, lambda o, t: (o > 0).sum(), _rows, smooths=False, calling=margins
+    ),
     "control": TaskRule(
         "agent step", _given, _rows, None, _rows, cut=False, smooths=False, nats=False, measure="loss"
     ),

@@ -21,6 +21,7 @@ from sevenfold.layers import Generative
 from sevenfold.runs.home import data_home
 from sevenfold.runs.recipe import Recipe
 from sevenfold.runs.store import RunRecord, RunStore, RunWriter
+from sevenfold.training.alignment.comparing import normalize_rewards, with_reference
 from sevenfold.training.conditions import (
     Interruption,
     random_states,
@@ -84,6 +85,8 @@ def train_run(
         workload = build_workload(recipe)
         taken = None if recipe.start is None else begin_from(workload.model, recipe.start, home)
         workload = _taught(workload, store, home)
+        if recipe.task == "preference":
+            workload = with_reference(workload)
         provenance = workload.dataset.provenance.to_dict()
         environment = describe_environment(recipe, device)
         with (
@@ -223,6 +226,7 @@ class _Run:
         self, loop: Loop, writer: RunWriter, on_sample: OnSample, facts: dict[str, float | str | None]
     ) -> RunRecord:
         test, train = loop.score("test"), loop.score("train")
+        normalize_rewards(loop.workload)
         writer.flush()
         if self.keep_weights:
             named = {"run_id": self.id, "recipe_digest": self._digest(), "step": str(loop.tally.step)}

@@ -74,7 +74,11 @@ def forward_of(recipe: Recipe, model: nn.Module, device: torch.device) -> Forwar
     """The model as it is called: compiled and under autocast where the recipe says so."""
     called: Callable[..., Tensor] = torch.compile(model) if recipe.compile else model
 
+    calling = TASKS[recipe.task].calling
+
     def forward(inputs: Inputs) -> Tensor:
+        if calling is not None:
+            return calling(called, inputs, recipe.objective)
         if isinstance(inputs, Tensor):
             return called(inputs)
         return called(*inputs)

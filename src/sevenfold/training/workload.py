@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from sevenfold.data import Dataset, load
+from sevenfold.data.drawn_comparisons import DRAWN
 from sevenfold.errors import SpecError, UnknownNameError, UsageError
 from sevenfold.layers import LearnsUnlabelled
 from sevenfold.models import MODELS, ModelEntry
@@ -52,7 +53,11 @@ def build_workload(recipe: Recipe) -> Workload:
             got=f"task control in {recipe.name}",
             hint=f"`sevenfold train {recipe.name}`",
         )
-    dataset = load(recipe.data, task=recipe.model_task, subset_seed=recipe.seed)
+    if recipe.data.name == DRAWN:
+        from sevenfold.training.alignment.comparing import draw_comparisons
+
+        draw_comparisons(recipe.data)
+    dataset = load(recipe.data, task=recipe.data_task, subset_seed=recipe.seed)
     entry, settings = fitted_model(recipe, dataset)
     device = resolve_device(recipe)
     model = seeded(recipe.seed, lambda: entry.build(settings)).to(device)
@@ -102,6 +107,13 @@ def check_recipe(recipe: Recipe) -> None:
             f"{recipe.task} has no classes whose labels could be smoothed",
             got=f"objective.label_smoothing={recipe.objective.label_smoothing:g}",
             expected="objective.label_smoothing=0",
+        )
+    if recipe.task == "preference" and recipe.start is None:
+        raise UsageError(
+            "preferences are learned against where the model starts",
+            got="start=none",
+            expected="a run of a language model that answers",
+            hint="start=recipe:sft-requests",
         )
     _check_given(MODELS[recipe.model.name], recipe.model.settings)
 

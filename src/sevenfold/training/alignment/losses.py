@@ -1,6 +1,7 @@
 """Losses of learning from preferences; P prompts, K answers each, B texts, T tokens.
 
     reward model    -1 / (K choose 2) sum_{w > l} log sigmoid(r_w - r_l)                Ouyang 2022, eq. 1
+    best of K       -log( exp r_best / sum_k exp r_k )                                  Ziegler 2019, eq. 1
     reward a token  r at the last token, - beta log(pi / pi_ref) at each                Ouyang 2022, eq. 2
     DPO             -log sigmoid(beta (log pi_w / ref_w - log pi_l / ref_l))            Rafailov 2023, eq. 7
 
@@ -15,7 +16,16 @@ from torch import Tensor
 
 from sevenfold.errors import UsageError
 
-__all__ = ["preference_loss", "ranking_accuracy", "ranking_loss", "text_log_probability", "token_rewards"]
+__all__ = [
+    "best_of_ranking_losses",
+    "preference_loss",
+    "ranked_gaps",
+    "ranking_accuracy",
+    "ranking_loss",
+    "ranking_losses",
+    "text_log_probability",
+    "token_rewards",
+]
 
 
 def ranking_loss(rewards: Tensor) -> Tensor:
@@ -32,6 +42,27 @@ def ranking_accuracy(rewards: Tensor) -> Tensor:
     """The share [] of the pairs of rewards [P, K], best first, that the rewards order as the people did."""
     better, worse = _pairs(rewards)
     return (better > worse).float().mean()
+
+
+def ranking_losses(rewards: Tensor, present: Tensor) -> Tensor:
+    """Each prompt's mean over its pairs [P], of rewards [P, K], best first, where ``present`` [P, K].
+
+    With all answers present the mean over prompts is `ranking_loss`; a prompt without a pair has 0.
+    """
+    gaps, known = ranked_gaps(rewards, present)
+    return -(F.logsigmoid(gaps) * known).sum(-1) / known.sum(-1).clamp(min=1)
+
+
+def best_of_ranking_losses(rewards: Tensor, present: Tensor) -> Tensor:
+    """Each prompt's cross-entropy [P] of choosing the first of its answers: rewards [P, K] where ``present``."""
+    return -rewards.masked_fill(~present, -torch.inf).log_softmax(-1)[:, 0]
+
+
+def ranked_gaps(rewards: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    """Better less worse [P, K (K - 1) / 2] for every pair of rewards [P, K], and whether both are ``present``."""
+    better, worse = _pairs(rewards)
+    first, second = _pairs(present)
+    return better - worse, first & second
 
 
 def preference_loss(
