@@ -15,6 +15,7 @@ from sevenfold.models import MODELS
 from sevenfold.recipes import RECIPES, chained, recipe_from
 from sevenfold.runs.recipe import Recipe
 from sevenfold.training import train_run
+from sevenfold.training.reinforcement import replay
 from sevenfold.training.reinforcement.playing import build_playing
 from sevenfold.training.workload import build_workload
 
@@ -63,8 +64,9 @@ def test_a_paper_size_recipe_says_what_it_needs_and_that_it_is_not_here(name: st
 
 
 @pytest.mark.parametrize("name", ACTING)
-def test_a_recipe_of_an_agent_builds_and_plays(name: str) -> None:
-    """Of paper size it builds; a replay of millions of frames is not made for it."""
+def test_a_recipe_of_an_agent_builds_and_plays(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of paper size it builds, as where there is the memory; a replay of millions of frames is not made."""
+    monkeypatch.setattr(replay, "_SHARE_OF_MEMORY", 1e3)
     entry = RECIPES[name]
     recipe = entry.recipe()
     assert recipe.name == name

@@ -80,25 +80,43 @@ def ppo_kl_cartpole() -> Recipe:
     )
 
 
-@recipe
+@recipe(measured=Measured("test_return", 262.3, 30.0, slack=20.0))
 def dqn_cartpole() -> Recipe:
-    """A deep Q-network with replay and target balances a pole on a cart, for a while.
+    """A deep Q-network balances a pole on a cart for five seconds, with double Q-learning.
+
+    It keeps the pole up and lets the cart drift: with seed 0 longer training or a discount of 0.99 came to 325 at
+    most. Earlier settings (an update every second step, a rate of 2.3e-3, no double Q-learning) came
+    to 292, 110 and 102.
 
     Command:  sevenfold train dqn-cartpole
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     57 s of CPU time
-    Result:   mean returns of 292, 110 and 102 over 30 episodes with seeds 0, 1 and 2, too far apart to state one;
-              500 is the most that there is, playing at random comes to 23. PPO and REINFORCE learn it in less
+    Time:     26 s of CPU time
+    Result:   a mean return of 262 over 30 episodes (mean of seeds 0 to 2: 291, 265 and 231, standard deviation 30);
+              500 is the most that there is, which PPO reaches; playing at random comes to 22
     """
     return Recipe(
         name="dqn-cartpole",
         task="control",
-        model=ModelChoice(name="dqn-small", settings={"update_every": 2, "target_every": 250}),
-        data=DataChoice(name="gymnasium:CartPole-v1"),
-        optimizer=Optimizer(name="adam", lr=2.3e-3, weight_decay=0.0, clip_norm=10.0),
-        schedule=Schedule(name="linear", warmup_fraction=0.0, final_fraction=0.1),
-        batch_size=64,
-        steps=30_000,
+        model=ModelChoice(
+            name="dqn-small",
+            settings={
+                "width": 128,
+                "discount": 0.98,
+                "double": True,
+                "clipped_error": False,
+                "replay": 40_000,
+                "replay_starts": 1_000,
+                "update_every": 8,
+                "target_every": 50,
+                "epsilon_final": 0.05,
+                "epsilon_steps": 20_000,
+            },
+        ),
+        data=DataChoice(name="gymnasium:CartPole-v1", settings={"environments": 8}),
+        optimizer=Optimizer(name="adam", lr=5e-4, weight_decay=0.0, clip_norm=10.0),
+        schedule=_FALLING,
+        batch_size=128,
+        steps=40_000,
     )
 
 
