@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from sevenfold.errors import SevenfoldError
+from sevenfold.recipes import RECIPES
 from sevenfold.training.reinforcement.boards import BoardView, SnakeBoards, positions_of
 from sevenfold.training.reinforcement.environments import ENVIRONMENTS, SnakeSettings
 from sevenfold.training.reinforcement.markov import policy_value, snake_process, value_iteration
+from sevenfold.training.reinforcement.playing import build_playing, evaluated
 from sevenfold.training.reinforcement.snake import Snake, greedy_move, moved_snake, neighbours, observed
 from sevenfold.training.reinforcement.solved import held_to_optimum
 from sevenfold.training.reinforcement.views import HeadView, PathView
@@ -192,3 +194,17 @@ def test_settings_choose_what_is_seen_and_wrong_ones_are_told():
     for wrong in ({"size": 5, "exact_discount": 0.95}, {"view": "above"}):
         with pytest.raises(SevenfoldError):
             SnakeSettings.from_dict(wrong)
+
+
+@pytest.mark.slow
+def test_a_rule_over_the_same_search_is_what_the_page_says():
+    """The shortest path among the moves from which the tail can be reached, else the most room; 40 s."""
+    playing = build_playing(RECIPES["ppo-snake-10"].recipe())
+
+    def rule(seen):
+        alive, near, room, tail, _ = np.moveaxis(seen[:, -15:].reshape(-1, 3, 5), 2, 0)
+        return (1000 * alive + 100 * tail + 10 * near * tail + room).argmax(1)
+
+    episodes = evaluated(playing, rule, 100)
+    assert np.mean([episode.score for episode in episodes]) == pytest.approx(65.6, abs=0.05)
+    assert np.mean([episode.steps for episode in episodes]) == pytest.approx(1376, abs=1)
