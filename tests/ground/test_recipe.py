@@ -40,6 +40,7 @@ OTHER = {
     "schedule.warmup_fraction": 0.5,
     "schedule.final_fraction": 0.5,
     "objective.label_smoothing": 0.1,
+    "objective.comparison": "best",
     "objective.teacher": "digits-mlp-s0",
     "objective.teacher_share": 0.5,
     "start": "digits-mlp-s0",
