@@ -40,7 +40,7 @@ def clustering(bench: Bench) -> dict[str, float]:
 
     Command:  sevenfold paradigms run clustering
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     50 s of CPU time a seed
+    Time:     70 s of CPU time a seed
     Result:   accuracy, and adjusted Rand index, means of seeds 0 to 2 (deviations of the accuracy in brackets):
 
                                 k-means               mixture               Ward

@@ -28,7 +28,7 @@ def dimensionality_reduction(bench: Bench) -> dict[str, float]:
 
     Command:  sevenfold paradigms run dimensionality-reduction
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     22 s of CPU time a seed
+    Time:     27 s of CPU time a seed
     Result:   means of seeds 0 to 2; standard deviations in brackets, none where the seed changes nothing:
 
                                  trust           neighbours
