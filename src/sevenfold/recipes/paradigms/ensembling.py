@@ -43,7 +43,7 @@ def ensembling(bench: Bench) -> dict[str, float]:
 
     Command:  sevenfold paradigms run ensembling
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     22 s of CPU time a seed
+    Time:     28 s of CPU time a seed
     Result:   means of seeds 0 to 2, standard deviations in brackets:
 
                                 many digits                                few digits
