@@ -68,6 +68,7 @@ def test_dpo_starts_where_its_reference_is(answering):
     """A step of no size leaves every margin at zero: the loss is that of a coin."""
     still = train_run(recipe_on(answering, "dpo-requests", optimizer__lr=1e-12))
     assert still.summary["test_loss"] == pytest.approx(math.log(2), abs=1e-5)
+    assert still.summary["test_true_reward"] == answering.summary["test_true_reward"]  # the same answers
     moved = train_run(recipe_on(answering, "dpo-requests", optimizer__lr=1e-2, steps=40))
     assert moved.summary["final_train_loss_eval"] < math.log(2) - 0.05
     with pytest.raises(UsageError, match="against where the model starts: got start=none"):

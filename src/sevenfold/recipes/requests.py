@@ -36,7 +36,7 @@ def sft_requests() -> Recipe:
     Hardware: one core of a Xeon at 2.8 GHz
     Time:     22 s of CPU time, besides that of requests-gpt
     Result:   a test loss of 0.695 nats a word of the answers (mean of seeds 0 to 2, standard deviation 0.028).
-              Answers drawn for the test prompts are worth 1.88 (0.13); people's are worth 2.15, and the best that
+              Answers drawn for the test prompts are worth 1.92 (0.15); people's are worth 2.15, and the best that
               there is comes to 3.8
     """
     return Recipe(
@@ -53,15 +53,16 @@ def sft_requests() -> Recipe:
     )
 
 
-@recipe
+@recipe(measured=Measured("test_accuracy", 0.908, 0.024))
 def reward_requests() -> Recipe:
     """A reward model learns from rankings of four answers by a labeller who gets a tenth of the pairs wrong.
 
     Command:  sevenfold train reward-requests
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     22 s of CPU time, besides that of sft-requests
-    Result:   with seed 0 it orders 88.1% of the test pairs as their true rewards do, and 81.1% of the validation
-              pairs as the labeller
+    Time:     36 s of CPU time, besides that of sft-requests
+    Result:   it orders 90.8% of the test pairs as their true rewards do (mean of seeds 0 to 2, standard deviation
+              2.4), and 82.5% (1.2) of the validation pairs as the labeller; who knew the true rewards would agree
+              with the labeller on 90% at most, since one pair in ten is wrong and equals are ranked by chance
     """
     return Recipe(
         name="reward-requests",
@@ -77,15 +78,17 @@ def reward_requests() -> Recipe:
     )
 
 
-@recipe
+@recipe(measured=Measured("test_accuracy", 0.890, 0.021))
 def dpo_requests() -> Recipe:
     """The model learns from the same comparisons without a reward model: direct preference optimization.
 
     Command:  sevenfold train dpo-requests
     Hardware: one core of a Xeon at 2.8 GHz
     Time:     40 s of CPU time, besides that of sft-requests
-    Result:   with seed 0 answers drawn for the test prompts are worth 3.21; those of the model that it starts
-              from 1.75
+    Result:   answers drawn for the test prompts are worth 3.27 (mean of seeds 0 to 2, standard deviation 0.04);
+              those of the model that it starts from 1.92 (0.15). Of the test pairs 89.0% (2.1) become likelier in
+              the better answer than in the worse. With seed 1 one answer in 30 has become worse than nothing (with
+              seed 2 one in 80, with seed 0 none): it says the same again and again, which no comparison spoke of
     """
     return Recipe(
         name="dpo-requests",

@@ -21,7 +21,7 @@ from sevenfold.layers import Generative
 from sevenfold.runs.home import data_home
 from sevenfold.runs.recipe import Recipe
 from sevenfold.runs.store import RunRecord, RunStore, RunWriter
-from sevenfold.training.alignment.comparing import normalize_rewards, with_reference
+from sevenfold.training.alignment.comparing import normalize_rewards, with_reference, worth_of_answers
 from sevenfold.training.conditions import (
     Interruption,
     random_states,
@@ -231,7 +231,7 @@ class _Run:
         if self.keep_weights:
             named = {"run_id": self.id, "recipe_digest": self._digest(), "step": str(loop.tally.step)}
             checkpoints.save_weights(self.folder, checkpoints.model_tensors(loop.workload.model), named)
-        sampled = self._sample(loop, writer, on_sample)
+        sampled = {**worth_of_answers(loop.workload), **self._sample(loop, writer, on_sample)}
         loop.state()
         losses = self._losses(loop.tally.step)
         writer.finish(summarize(loop.workload, loop.tally, losses, test=test, train=train) | facts | sampled)

@@ -21,7 +21,7 @@ from torch import nn
 from sevenfold.data import Split, requests
 from sevenfold.data._comparing import PairSplit, RankingSplit
 from sevenfold.data.comparisons import Judgement
-from sevenfold.data.drawn_comparisons import DrawnComparisonsSettings, comparisons_folder
+from sevenfold.data.drawn_comparisons import DRAWN, DrawnComparisonsSettings, comparisons_folder
 from sevenfold.errors import StorageError, UsageError
 from sevenfold.layers import CachedDecoder
 from sevenfold.models.transformer.instructgpt import InstructGPT
@@ -32,7 +32,7 @@ from sevenfold.training.alignment.answers import sample_answers
 from sevenfold.training.alignment.preferring import answer_log_probabilities
 from sevenfold.training.workload import Workload
 
-__all__ = ["draw_comparisons", "normalize_rewards", "ranked_answers", "with_reference"]
+__all__ = ["draw_comparisons", "normalize_rewards", "ranked_answers", "with_reference", "worth_of_answers"]
 
 _AT_ONCE = 512  # texts
 _ROUNDS = 3  # times that as many answers are drawn as are wanted, until enough differ
@@ -129,19 +129,42 @@ def normalize_rewards(workload: Workload) -> None:
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        rewards = torch.cat([model(part.to(workload.device)) for part in texts.split(_AT_ONCE)])
+        rewards = torch.cat([model(part.to(workload.device)) for part in _parts(texts)])
         model.reward.normalize(rewards, variance=isinstance(model, RLHF2019))
     model.train(was_training)
+
+
+def worth_of_answers(workload: Workload) -> dict[str, float]:
+    """The mean true reward of a drawn answer to each test prompt of requests; nothing of other models."""
+    model, recipe = workload.model, workload.recipe
+    if not isinstance(model, CachedDecoder) or workload.dataset.prompting is None:
+        return {}
+    if workload.dataset.name not in ("requests", DRAWN):
+        return {}
+    prompts = requests.prompts("test", recipe.data.split_seed)
+    was_training = model.training
+    drawn = sample_answers(
+        model.eval(),
+        [requests.prompt_tokens(prompt) for prompt in prompts],
+        longest=requests.LONGEST_ANSWER,
+        end=requests.END_TOKEN,
+        pad=requests.PADDING_TOKEN,
+        generator=torch.Generator().manual_seed(0),
+    )
+    model.train(was_training)
+    answers = [requests.answer_text(tokens) for tokens in drawn.lists()]
+    worth = [requests.true_reward(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
+    return {"test_true_reward": sum(worth) / len(worth)}
 
 
 def with_reference(workload: Workload) -> Workload:
     """The workload of the task preference whose pairs know how likely its model, as it is now, finds them."""
     dataset = workload.dataset
-    splits = {
-        part: _referred(workload.model, getattr(dataset, part), workload.device)
-        for part in ("train", "validation", "test")
-    }
-    return replace(workload, dataset=replace(dataset, **splits))
+    train, validation, test = (
+        _referred(workload.model, split, workload.device)
+        for split in (dataset.train, dataset.validation, dataset.test)
+    )
+    return replace(workload, dataset=replace(dataset, train=train, validation=validation, test=test))
 
 
 def _referred(model: nn.Module, split: Split, device: torch.device) -> PairSplit:
@@ -151,10 +174,14 @@ def _referred(model: nn.Module, split: Split, device: torch.device) -> PairSplit
     with torch.no_grad():
         found = [
             answer_log_probabilities(model, tokens.to(device), answered.to(device))
-            for tokens, answered in zip(split.tokens.split(_AT_ONCE), split.answered.split(_AT_ONCE), strict=True)
+            for tokens, answered in zip(_parts(split.tokens), _parts(split.answered), strict=True)
         ]
     model.train(was_training)
     return split.referred(torch.cat(found).to(split.tokens.device))
+
+
+def _parts(rows: torch.Tensor) -> list[torch.Tensor]:
+    return [rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE)]
 
 
 def _write(folder: Path, parts: dict[requests.SplitName, list[Judgement]]) -> None:
