@@ -76,5 +76,6 @@ def _labelled(train: FewLabelled | PartlyLabelled, choice: DataChoice, seed: int
             f"data set {choice.name!r}: labels says already how much is kept",
             got=f"labels and fraction={choice.fraction:g}",
             expected="fraction=1",
+            hint="--set data.labels=20",
         )
     return train.drawn(seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-from sevenfold.recipes._catalogue import RECIPES
+from sevenfold.recipes._catalogue import RECIPES, Measured
 from sevenfold.recipes._paradigms import Bench, paradigm
 
 if TYPE_CHECKING:
@@ -18,7 +18,13 @@ _RATE, _STEPS, _BATCH = 1e-3, 200, 32  # of fine-tuning
 _PAIRS = 1024
 
 
-@paradigm()
+@paradigm(
+    measured=(
+        Measured("pretrained_at_400", 0.519, 0.023),
+        Measured("from_scratch_at_400", 0.469, 0.014),
+        Measured("characters_at_400", 0.597, 0.028),
+    )
+)
 def self_supervised(bench: Bench) -> dict[str, float]:
     """BERT pre-trained on names without labels, then fine-tuned to tell the language of a name from few labels.
 
@@ -31,8 +37,14 @@ def self_supervised(bench: Bench) -> dict[str, float]:
 
     Command:  sevenfold paradigms run self-supervised
     Hardware: one core of a Xeon at 2.8 GHz
-    Time:     not measured
-    Result:   not measured
+    Time:     220 s of CPU time for three seeds
+    Result:   means of seeds 0 to 2 (standard deviations); the commonest language is 13.9%
+                              40 labels         400 labels
+              pre-trained     31.0% (6.0%)      51.9% (2.3%)
+              from scratch    27.8% (1.1%)      46.9% (1.4%)
+              counts          37.3% (5.5%)      59.7% (2.8%)
+              With 400 labels pre-training is worth 5 points, with each of the three seeds; with 40 it is within the
+              noise. Counting characters and pairs is better than a BERT of 0.1M parameters in all six.
     """
     from sevenfold.data import labelled_of
     from sevenfold.data.latin_names import LANGUAGES, labelled_names
