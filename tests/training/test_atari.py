@@ -140,7 +140,7 @@ def test_a_process_that_died_is_told_in_one_line():
         apart.close()
 
 
-@pytest.mark.slow  # 20 s
+@pytest.mark.slow  # 45 s
 def test_an_interrupted_run_of_games_in_processes_goes_on_as_if_it_had_not_been(tmp_path):
     recipe = Recipe(
         name="atari-test",
