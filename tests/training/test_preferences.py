@@ -11,6 +11,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+import sevenfold
 from sevenfold.cli._boundary import run_guarded
 from sevenfold.data import requests
 from sevenfold.data.comparisons import read_judgements
@@ -34,6 +35,14 @@ def answering():
     """A finished run of a tiny language model of requests."""
     changes = FEW | TINY | {"start": None, "steps": 40, "batch_size": 16, "optimizer.lr": 0.02}
     return train_run(RECIPES["sft-requests"].recipe().with_changes(changes))
+
+
+def test_what_learned_to_answer_answers(answering):
+    told = sevenfold.generate(answering.id, "i need two red cups", seed=3, max_new_tokens=25)
+    assert told.prompt_tokens == 6  # <answer> is added
+    assert told.ended == (told.new_tokens < 25)
+    assert "<" not in told.text.replace("<answer>", "").replace("<padding>", "")
+    assert told.text == sevenfold.generate(answering.id, "i need two red cups", seed=3, max_new_tokens=25).text
 
 
 def recipe_on(run, name, **changes):
@@ -62,6 +71,7 @@ def test_a_margin_is_the_sum_over_the_answers_tokens_against_the_reference():
         expected.append(0.3 * (found[0] - found[1]))
     got = margins(model, (tokens, answered, reference), Objective(beta=0.3))
     assert got.tolist() == pytest.approx(expected, abs=1e-5)  # log-probabilities are taken in float32
+    assert not margins(model, (tokens, answered), Objective()).any()
 
 
 def test_dpo_starts_where_its_reference_is(answering):

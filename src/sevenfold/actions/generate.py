@@ -1,7 +1,8 @@
 """The action behind ``sevenfold generate``: a text from a language model, of a run or of a checkpoint.
 
-A run's prompt is encoded as its training text was; a checkpoint's by the folder's tokenizer.json, and its text ends
-with the end-of-text token that config.json names.
+A run's prompt is encoded as its training text was, and a run that learned from prompts with answers is asked and
+answers; a checkpoint's prompt by the folder's tokenizer.json, and its text ends with the end-of-text token that
+config.json names.
 """
 
 from __future__ import annotations
@@ -163,7 +164,8 @@ def _encoded(loaded: Loaded, prompt: str) -> list[int]:
     tokenizer = loaded.tokenizer
     if tokenizer is None:
         raise UsageError(f"the data of {loaded.model_type} is no text", expected="a run on a text data set")
-    tokens: list[int] = list(tokenizer.encode(prompt).ids)
+    asked = loaded.prompting
+    tokens: list[int] = list(tokenizer.encode(prompt).ids) if asked is None else asked.tokens(prompt)
     if not tokens:
         raise UsageError("a prompt needs a token", got=repr(prompt), hint="--prompt 'The '")
     return tokens
@@ -177,5 +179,7 @@ def _decoded(loaded: Loaded, prompt: list[int], new: list[int]) -> str:
 
 
 def _stop_tokens(loaded: Loaded) -> tuple[int, ...]:
+    if loaded.prompting is not None:
+        return (loaded.prompting.end,)
     named = loaded.config.get("eos_token_id") if loaded.kind == "hugging-face" else None
     return () if named is None else tuple(named) if isinstance(named, list) else (int(named),)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from sevenfold.checkpoints.hugging_face import HuggingFaceFolder
+    from sevenfold.data._dataset import Prompting
     from sevenfold.models import ModelEntry
     from sevenfold.models._published import Published
 
@@ -62,6 +63,7 @@ class Loaded:
     path: Path
     kind: Literal["hugging-face", "run"] = "hugging-face"
     format: Published | None = None  # how it was read; None for a run
+    prompting: Prompting | None = None  # of a run whose texts are prompts with answers: how it is asked
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.module, self.tokenizer))
@@ -157,6 +159,7 @@ def _load_run(root: Path, dtype: torch.dtype | None) -> Loaded:
         config=recipe.to_dict(),
         path=root,
         kind="run",
+        prompting=dataset.prompting,
     )
 
 

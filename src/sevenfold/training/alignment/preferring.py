@@ -27,7 +27,11 @@ def answer_log_probabilities(model: Callable[..., Tensor], tokens: Tensor, answe
 
 
 def margins(model: Callable[..., Tensor], inputs: Inputs, objective: Objective) -> Tensor:
-    """The margin [B] of each pair, times ``objective.beta``; 0 for a model that is its own reference."""
-    tokens, answered, reference = parts_of(inputs)
-    gain = answer_log_probabilities(model, tokens, answered) - reference
+    """The margin [B] of each pair, times ``objective.beta``; 0 for a model that is its own reference.
+
+    Where the data does not say what the reference finds, it is the model as it is, as at the start of a run.
+    """
+    tokens, answered, *known = parts_of(inputs)
+    found = answer_log_probabilities(model, tokens, answered)
+    gain = found - (known[0] if known else found.detach())
     return objective.beta * (gain[:, 0] - gain[:, 1])
