@@ -45,8 +45,8 @@ def self_supervised(bench: Bench) -> dict[str, float]:
               counts          37.3% (5.5%)      59.7% (2.8%)
               With 400 labels pre-training is worth 5 points, with each of the three seeds; with 40 it is within the
               noise. Counting characters and pairs is better than a BERT of 0.1M parameters in all six.
-              Fine-tuning was chosen after frozen features, read by a linear classifier, had shown no gain with seed 0
-              (39% pre-trained, 48% not, at 400 labels).
+              Fine-tuning was chosen after frozen features, read by a linear classifier, had shown no gain with
+              seed 0 (39% pre-trained, 48% not, at 400 labels).
     """
     from sevenfold.data import labelled_of
     from sevenfold.data.latin_names import LANGUAGES, labelled_names
