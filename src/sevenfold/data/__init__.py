@@ -22,6 +22,7 @@ striped_digits two domains of digits without pairs, and the true translation
 shapes         two coloured shapes with captions (_scenes draws them, _reading_scenes reads them back)
 requests       prompts, answers of known worth, stories, for alignment (_request_grammar)
 rankings       rankings by somebody who errs on a known share of the pairs
+comparison_files, drawn_comparisons   what was preferred, for reward models and DPO (_comparing)
 _reading_numbers      reads the pictures of number_captions
 digits, rotated_digits, diabetes, boolean, family_trees, python_docs, python_words, folder, names, dates,
 reber          the catalogue
