@@ -79,3 +79,13 @@ def test_wrong_recipes_are_told_before_anything_is_played(home):
         with pytest.raises(SevenfoldError, match=said) as told:
             train_run(recipe("dqn-board").with_changes(change))
         assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_an_agent_starts_from_the_weights_of_another_run(agent, home):
+    first = train_run(recipe(agent))
+    second = train_run(recipe(agent, start=first.id, steps=32, seed=1, **{"optimizer.lr": 1e-12}))
+    before, after = (load_weights(home / "runs" / run.id) for run in (first, second))
+    for name, tensor in before.items():
+        assert (after[name] - tensor).abs().max() < 1e-8, name
+    assert second.summary["started_parameters"] == second.summary["parameters"]

@@ -7,11 +7,9 @@ and at the end, prompts of another split are answered with the same random numbe
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -19,23 +17,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sevenfold import checkpoints
-from sevenfold.checkpoints import Checkpoint
-from sevenfold.errors import NonFiniteLossError
 from sevenfold.layers import CachedDecoder
 from sevenfold.runs.recipe import Recipe
 from sevenfold.runs.store import RunRecord, RunStore, RunWriter
 from sevenfold.training.alignment.answers import divergences, entropies, sample_answers
 from sevenfold.training.alignment.asking import Asking, SplitName
-from sevenfold.training.conditions import Interruption, random_states, restore_random_states, run_conditions
+from sevenfold.training.conditions import Interruption, run_conditions
 from sevenfold.training.environment import describe_environment
 from sevenfold.training.evaluating import evenly_spaced
+from sevenfold.training.experience import ExperienceRun
 from sevenfold.training.failures import clear_failures
 from sevenfold.training.progress import Progress
 from sevenfold.training.workload import resolve_device
 
 __all__ = ["AnswerScore", "answer_score", "plain_loss", "rlhf_run"]
 
-SAVED_EVERY_S = 300.0
 _AT_ONCE = 256  # prompts answered together in evaluation
 
 
@@ -119,137 +115,43 @@ def rlhf_run(
     return store.require(recipe.run_id())
 
 
-class _TextRun:
-    """One run: its counters, and what is due when."""
+class _TextRun(ExperienceRun):
+    """A policy that answers, beside the reference that it is held to."""
 
     def __init__(self, asking: Asking, writer: RunWriter, folder: Path, note: Callable[[str], None]) -> None:
-        self.asking, self.writer, self.folder, self.note = asking, writer, folder, note
-        self.recipe, self.learner = asking.recipe, asking.learner()
-        self.step, self.seconds, self.loss = 0, 0.0, math.nan
-        self.begun: dict[str, float] = {}  # how the policy answered before it learned anything
-        self._resumed_from, self._saved_at = 0, perf_counter()
-        self._began_at = self._saved_at
-
-    def restore(self) -> None:
-        """Go on from the newest whole checkpoint, if there is one."""
-        found = checkpoints.load_newest(
-            self.folder / "checkpoints", on_damage=lambda error: self.note(f"passed over a checkpoint: {error}")
-        )
-        if found is not None:
-            source, networks = str(found.path), self.learner.networks
-            checkpoints.restore_model(networks, found.weights, source=source)
-            checkpoints.restore_optimizer(networks, self.learner.optimizer, found.optimizer, source=source)
-            restore_random_states(found.random, self.asking.device)
-            counters = found.state["counters"]
-            self.step, self.seconds, self.loss = counters["step"], counters["seconds"], counters["loss"]
-            self.begun, self._resumed_from = counters["begun"], counters["step"]
-            self._began_at = perf_counter() - counters["wall_seconds"]
-        self.writer.truncate_after(self.step)
+        self._asking, self._learner = asking, asking.learner()
+        networks, optimizer = self._learner.networks, self._learner.optimizer
+        super().__init__(asking.recipe, networks, optimizer, asking.device, writer, folder, note)
+        self._begun: dict[str, float] = {}  # how the policy answered before it learned anything
 
     def learn(self, on_step: Callable[[Progress], None] | None, interrupted: Callable[[], bool]) -> None:
-        """Advance until the recipe's steps are taken or its time is up."""
-        limit = self.recipe.limits.time_s
-        if not self.begun:
-            self.begun = self._figures("start_", "test")
-        while self.step < self.recipe.steps and (limit is None or self.seconds < limit):
-            began = perf_counter()
-            figures = self.learner.advance(self.step)
-            self.step += 1
-            self.seconds += perf_counter() - began
-            self._log(figures)
-            if on_step is not None:
-                on_step(self._progress())
-            stops = interrupted()
-            if stops or self._save_is_due():
-                self._save()
-            if stops:
-                raise KeyboardInterrupt
+        if not self._begun:
+            self._begun = self._figures("start_", "test")
+        super().learn(on_step, interrupted)
+
+    def advance(self) -> tuple[int, Mapping[str, float]]:
+        return 1, self._learner.advance(self.step)
+
+    def looked_at(self) -> Mapping[str, float]:
+        due = self.step % self.recipe.evaluate_every == 0 or self.step == self.recipe.steps
+        return self._figures("validation_", "validation") if due else {}
+
+    def counters(self) -> dict[str, Any]:
+        return {"begun": self._begun}
+
+    def restore_counters(self, counters: Mapping[str, Any]) -> None:
+        self._begun = counters["begun"]
 
     def finish(self, keep_weights: bool) -> None:
-        """Evaluate on the test prompts, keep the policy's weights, write the summary."""
-        figures = self._figures("test_", "test")
-        self.writer.flush()
-        if keep_weights:
-            facts = {"run_id": self.recipe.run_id(), "step": str(self.step)}
-            checkpoints.save_weights(self.folder, checkpoints.model_tensors(self.asking.policy), facts)
-        self.writer.finish(self._summary(figures))
-        checkpoints.remove_checkpoints(self.folder / "checkpoints")
+        figures = {**self._begun, **self._figures("test_", "test")}
+        seen: dict[str, float] = {"examples_seen": self.step * self.recipe.batch_size}
+        self.finished(self._asking.policy, figures | seen, keep_weights=keep_weights)
 
     def _figures(self, prefix: str, split: SplitName) -> dict[str, float]:
-        at_most, policy = self.recipe.evaluate_examples, self.asking.policy
-        found = asdict(answer_score(self.asking, policy, split, at_most=at_most))
-        found["plain_loss"] = plain_loss(self.asking, policy, split, at_most=at_most)
+        at_most, policy = self.recipe.evaluate_examples, self._asking.policy
+        found = asdict(answer_score(self._asking, policy, split, at_most=at_most))
+        found["plain_loss"] = plain_loss(self._asking, policy, split, at_most=at_most)
         return {f"{prefix}{name}": value for name, value in found.items()}
-
-    def _log(self, figures: dict[str, float]) -> None:
-        self.loss = figures["train_loss"]
-        if not math.isfinite(self.loss):
-            raise NonFiniteLossError(
-                f"the training loss is not finite at step {self.step}",
-                got=self.loss,
-                expected="a finite loss",
-                hint=f"a lower learning rate, --set optimizer.lr={self.recipe.optimizer.lr / 10:.3g}",
-            )
-        if self.step % self.recipe.evaluate_every == 0 or self.step == self.recipe.steps:
-            figures = figures | self._figures("validation_", "validation")
-        self.writer.log(self.step, figures)
-
-    def _save_is_due(self) -> bool:
-        every = self.recipe.checkpoint_every
-        if every is not None:
-            return self.step % every == 0
-        return perf_counter() - self._saved_at >= SAVED_EVERY_S
-
-    def _save(self) -> None:
-        self.writer.flush(durable=True)
-        networks = self.learner.networks
-        counters = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "wall_seconds": perf_counter() - self._began_at,
-            "loss": self.loss,
-            "begun": self.begun,
-        }
-        checkpoints.save_checkpoint(
-            self.folder / "checkpoints",
-            Checkpoint(
-                step=self.step,
-                weights=checkpoints.model_tensors(networks),
-                optimizer=checkpoints.optimizer_tensors(networks, self.learner.optimizer),
-                random=random_states(self.asking.device),
-                state={"counters": counters, "run_id": self.recipe.run_id()},
-            ),
-        )
-        self._saved_at = perf_counter()
-
-    def _summary(self, figures: dict[str, float]) -> dict[str, float | str | None]:
-        policy = self.asking.policy
-        return {
-            **self.begun,
-            **figures,
-            "steps": self.step,
-            "examples_seen": self.step * self.recipe.batch_size,
-            "train_loss": None if math.isnan(self.loss) else self.loss,
-            "train_seconds": self.seconds,
-            "wall_seconds": perf_counter() - self._began_at,
-            "parameters": sum(weight.numel() for weight in policy.parameters()),
-            "stopped_by": "steps" if self.step >= self.recipe.steps else "time",
-            "validation_loss": None,
-            "test_loss": None,
-            "energy_j": None,
-            "energy_method": None,
-        }
-
-    def _progress(self) -> Progress:
-        return Progress(
-            run_id=self.recipe.run_id(),
-            step=self.step,
-            steps=self.recipe.steps,
-            train_loss=None if math.isnan(self.loss) else self.loss,
-            validation_loss=None,
-            train_seconds=self.seconds,
-            resumed_from=self._resumed_from,
-        )
 
 
 def _provenance(asking: Asking) -> dict[str, Any]:

@@ -9,7 +9,6 @@ markov           decision processes small enough to solve: value iteration, Q-le
 replay           experience replay that stores each frame once
 returns          discounted returns, generalized advantages
 losses           what DQN, REINFORCE and PPO minimize
-graves           RMSProp with epsilon inside the root, as the DQN papers used it
 values, policies the learners: DQN; REINFORCE and PPO
 playing          what a recipe computes; whole episodes of evaluation; an episode in pictures
 running          from a recipe of the task control to its run record
