@@ -219,11 +219,16 @@ def _set_path(spec: type[BaseModel], data: dict[str, Any], key: str, value: Any)
         data, owner = data[part], inner
 
 
+_NONE = ("none", "null")
+
+
 def _read_value(annotation: Any, key: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     is_union = get_origin(annotation) in (Union, UnionType)
+    if is_union and type(None) in get_args(annotation) and value.strip().lower() in _NONE:
+        return None
     takes_text = str in (get_args(annotation) if is_union else (annotation,))
     candidates = [value.strip()] if takes_text else [*_readings(value), value.strip()]
     fault = "a value that fits"
@@ -246,7 +251,7 @@ def _read_scalar(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = value.strip()
-    if text.lower() in ("none", "null"):
+    if text.lower() in _NONE:
         return None
     if text.lower() in ("true", "false"):
         return text.lower() == "true"

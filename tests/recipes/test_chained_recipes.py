@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 import sevenfold
 from sevenfold import checkpoints
-from sevenfold.errors import InputFileError, UsageError
-from sevenfold.recipes import RECIPES, chained, needed_recipes
+from sevenfold.errors import InputFileError, SevenfoldError, UsageError
+from sevenfold.recipes import RECIPES, chained, needed_recipes, recipe_from
 from sevenfold.recipes._catalogue import RecipeEntry
 from sevenfold.runs.home import data_home
 from sevenfold.runs.recipe import Recipe
+from sevenfold.runs.store import RunStore
 from sevenfold.training import train_run
 
 
@@ -98,3 +101,42 @@ def test_the_action_trains_both_and_finds_them_again() -> None:
     assert "needs the run of" in told[0]
     short = sevenfold.train("digits-mlp", few | {"start": needed.id[:-3]})
     assert short.id == record.id
+
+
+def test_what_cannot_be_is_told_before_what_is_needed_is_trained(tmp_path: Path, home: Path) -> None:
+    """A circle of comparisons, a setting, a run that is not there: nothing has been trained when they are told."""
+    circle = tmp_path / "circle.jsonl"
+    pairs = (("a", "b"), ("b", "c"), ("c", "a"))
+    circle.write_text("".join(json.dumps({"prompt": "p", "answers": pair}) + "\n" for pair in pairs))
+    wrong: dict[str, dict[str, object]] = {
+        "contradict each other": {"data.name": f"comparisons:{circle}"},
+        "unknown setting": {"data.nonsense": 1},
+        "unknown run": {"objective.teacher": "no-such-run"},
+    }
+    for words, changes in wrong.items():
+        with pytest.raises(SevenfoldError, match=words):
+            sevenfold.train("reward-requests", changes)
+    with pytest.raises(SevenfoldError, match="unknown run"):
+        sevenfold.train("ppo-requests", {"feedback.reward": "no-such-run"})
+    assert RunStore(home / "runs.sqlite").ids() == []
+
+
+def test_settings_of_another_data_set_fall_away() -> None:
+    """What the recipe says about its own data; what a person says stays, and is told where it does not fit."""
+    assert RECIPES["reward-requests"].recipe().data.settings
+    changed = recipe_from("reward-requests", {"data.name": "comparisons:mine.jsonl", "data.encoding": "requests"})
+    assert isinstance(changed, Recipe)
+    assert changed.data.settings == {"encoding": "requests"}
+    other = recipe_from("ppo-snake-4", {"data.name": "gymnasium:CartPole-v1"})
+    assert isinstance(other, Recipe)
+    assert set(other.data.settings) == {"environments", "evaluation_episodes"}
+    kept = recipe_from("ppo-snake-4", {"data.name": "gymnasium:CartPole-v1", "data.size": 5})
+    assert isinstance(kept, Recipe)
+    assert kept.data.settings["size"] == 5
+
+
+def test_none_starts_from_no_other_run() -> None:
+    changed = recipe_from("reward-requests", {"start": "none", "data.name": "comparisons:mine.jsonl"})
+    assert isinstance(changed, Recipe)
+    assert changed.start is None
+    assert needed_recipes(changed) == {}

@@ -36,21 +36,24 @@ def train(
     Raises UnknownNameError and SpecError (nothing has started then), RunError for a run that could not go on,
     StorageError where nothing can be written.
     """
-    from sevenfold.recipes import chained, recipe_from
+    from sevenfold.recipes import chained, needed_recipes, recipe_from
     from sevenfold.recipes.custom import CustomRecipe
     from sevenfold.training import find_meter, train_run
-    from sevenfold.training.workload import check_recipe, resolve_device
+    from sevenfold.training.workload import check_data, check_recipe, resolve_device
 
     found = recipe_from(recipe, changes)
     chosen = found.recipe if isinstance(found, CustomRecipe) else found
     check_recipe(chosen)
+    chosen = _with_whole_ids(chosen)
+    if needed_recipes(chosen):
+        check_data(chosen)
 
     def first(needed: Recipe) -> str:
         if on_event is not None:
             on_event(f"{chosen.name} needs the run of {needed.name}")
         return train(needed, on_step=on_step, on_event=on_event).id
 
-    chosen = _started(chained(chosen, first))
+    chosen = chained(chosen, first)
     device = resolve_device(chosen)
     return train_run(
         chosen,
@@ -62,16 +65,21 @@ def train(
     )
 
 
-def _started(recipe: Recipe) -> Recipe:
-    """The recipe with the whole ids of the runs that it starts from and that teach it."""
+def _with_whole_ids(recipe: Recipe) -> Recipe:
+    """The recipe with the whole id of each run that it names; raises UnknownNameError for one that is not there."""
     from sevenfold.runs.store import RunStore
 
-    if recipe.objective.teacher is not None:
-        recipe = recipe.with_changes({"objective.teacher": RunStore().require(recipe.objective.teacher).id})
-    if recipe.start is None:
-        return recipe
-    run, slash, part = recipe.start.partition("/")
-    return recipe.with_changes({"start": RunStore().require(run).id + slash + part})
+    named = {
+        "start": recipe.start,
+        "objective.teacher": recipe.objective.teacher,
+        "feedback.reward": None if recipe.feedback.reward == "true" else recipe.feedback.reward,
+    }
+    changes: dict[str, str] = {}
+    for key, value in named.items():
+        if value is not None and not value.startswith("recipe:"):
+            run, slash, part = value.partition("/")
+            changes[key] = RunStore().require(run).id + slash + part
+    return recipe.with_changes(changes) if changes else recipe
 
 
 def loss_unit(record: RunRecord) -> str:

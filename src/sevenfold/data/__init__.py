@@ -32,7 +32,7 @@ See it work: ``python -m sevenfold.data``.
 """
 
 from sevenfold.data._arrays import ArrayData, arrays
-from sevenfold.data._catalogue import DATASETS, DatasetEntry, load
+from sevenfold.data._catalogue import DATASETS, DatasetEntry, check_choice, load
 from sevenfold.data._dataset import Dataset, Inputs, Provenance, Split, moved, parts_of
 from sevenfold.data._labels_kept import labelled_of
 from sevenfold.data._words import Vocabulary, WordStream
@@ -52,6 +52,7 @@ __all__ = [
     "WordStream",
     "arrays",
     "labelled_of",
+    "check_choice",
     "load",
     "moved",
     "parts_of",

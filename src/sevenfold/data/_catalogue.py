@@ -21,7 +21,7 @@ from sevenfold.errors import SevenfoldError, UsageError
 from sevenfold.runs.recipe import DataChoice
 from sevenfold.spec import Spec
 
-__all__ = ["DATASETS", "DatasetEntry", "load"]
+__all__ = ["DATASETS", "DatasetEntry", "check_choice", "load"]
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,8 @@ def load(choice: DataChoice, *, task: str, subset_seed: int = 0) -> Dataset:
     data set or setting, UsageError for a task that the data cannot serve, InputFileError for files that are missing
     or damaged.
     """
-    entry = DATASETS[choice.name]
-    if task not in entry.tasks:
-        raise UsageError(
-            f"data set {choice.name!r} does not serve the task",
-            got=task,
-            expected=" or ".join(entry.tasks),
-        )
-    try:
-        settings = entry.settings.from_dict(choice.settings)
-    except SevenfoldError as error:
-        error.message = f"data set {choice.name!r}: {error.message}"
-        raise
-    dataset = entry.read(settings, choice.split_seed, task)
+    settings = check_choice(choice, task=task)
+    dataset = DATASETS[choice.name].read(settings, choice.split_seed, task)
     train = dataset.train
     if isinstance(train, (FewLabelled, PartlyLabelled)):
         return dataset.with_train(_labelled(train, choice, subset_seed))
@@ -68,6 +57,22 @@ def load(choice: DataChoice, *, task: str, subset_seed: int = 0) -> Dataset:
     kept = subset(size, choice.fraction, subset_seed)
     items = (kept[None, :] + size * np.arange(train.copies, dtype=np.int64)[:, None]).reshape(-1)
     return dataset.with_train(train.take(items))
+
+
+def check_choice(choice: DataChoice, *, task: str) -> Any:
+    """The settings of a choice, nothing read yet; raises for a name, task or setting that `load` would refuse."""
+    entry = DATASETS[choice.name]
+    if task not in entry.tasks:
+        raise UsageError(
+            f"data set {choice.name!r} does not serve the task",
+            got=task,
+            expected=" or ".join(entry.tasks),
+        )
+    try:
+        return entry.settings.from_dict(choice.settings)
+    except SevenfoldError as error:
+        error.message = f"data set {choice.name!r}: {error.message}"
+        raise
 
 
 def _labelled(train: FewLabelled | PartlyLabelled, choice: DataChoice, seed: int) -> Split:

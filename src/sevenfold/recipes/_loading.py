@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sevenfold.data import pinned
+from sevenfold.data import DATASETS, pinned
 from sevenfold.errors import UsageError
 from sevenfold.recipes._catalogue import RECIPES
 from sevenfold.recipes.custom import CustomRecipe
@@ -29,16 +29,34 @@ def recipe_from(
     10
 
     ``digits-cnn`` is an entry of the catalogue, ``my_file.py:recipe`` and ``package.module:recipe`` are functions
-    that return a Recipe, or what ``custom_recipe`` returned. A folder of data is pinned to what it holds now.
+    that return a Recipe, or what ``custom_recipe`` returned. A folder of data is pinned to what it holds now. With
+    another ``data.name`` the recipe's data settings that it does not have fall away.
 
     Raises UnknownNameError for a name, function or setting that does not exist, InputFileError for a missing file,
     UsageError for a function that fails or returns something else, with the line of the person's file.
     """
     found = _called(given) if isinstance(given, str) else given
+    if isinstance(found, Recipe):
+        found = _without_foreign_settings(found, changes or {})
     if isinstance(found, CustomRecipe):
         changed = found.with_changes(changes or {})
         return replace(changed, recipe=_pinned(changed.recipe))
     return _pinned(found.with_changes(changes or {}))
+
+
+def _without_foreign_settings(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe without those of its data settings that another data set, named in the changes, does not have."""
+    name = changes.get("data.name", recipe.data.name)
+    if name == recipe.data.name or not isinstance(name, str):
+        return recipe
+    if recipe.task == "control":
+        from sevenfold.training.reinforcement.environments import ENVIRONMENTS
+
+        known = ENVIRONMENTS[name].settings.model_fields
+    else:
+        known = DATASETS[name].settings.model_fields
+    kept = {key: value for key, value in recipe.data.settings.items() if key in known}
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"settings": kept})})
 
 
 def _pinned(recipe: Recipe) -> Recipe:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from sevenfold.data import Dataset, load
+from sevenfold.data import Dataset, check_choice, load
 from sevenfold.data.drawn_comparisons import DRAWN
 from sevenfold.errors import SpecError, UnknownNameError, UsageError
 from sevenfold.layers import LearnsUnlabelled
@@ -116,6 +116,19 @@ def check_recipe(recipe: Recipe) -> None:
             hint="start=recipe:sft-requests",
         )
     _check_given(MODELS[recipe.model.name], recipe.model.settings)
+
+
+def check_data(recipe: Recipe) -> None:
+    """Raise for data that cannot be learned from, before what the recipe needs is trained.
+
+    Data that are made of a run which is still to be trained are looked at by their settings alone.
+    """
+    if recipe.task == "control":
+        return
+    check_choice(recipe.data, task=recipe.data_task)
+    values = recipe.data.settings.values()
+    if not any(isinstance(value, str) and value.startswith("recipe:") for value in values):
+        load(recipe.data, task=recipe.data_task, subset_seed=recipe.seed)
 
 
 def _check_given(entry: ModelEntry, settings: Mapping[str, Scalar]) -> None:
