@@ -15,6 +15,7 @@ import sevenfold
 from sevenfold.cli._boundary import run_guarded
 from sevenfold.data import requests
 from sevenfold.data.comparisons import pairs_of, read_candidates, read_judgements
+from sevenfold.errors import UsageError
 from sevenfold.runs.recipe import DataChoice, ModelChoice, Recipe
 
 ANSWERS = [
@@ -231,3 +232,10 @@ def test_on_a_terminal_a_key_needs_no_return(answers, tmp_path):
         os.close(leader)
         os.close(follower)
     assert len(read_judgements(out)) == 3
+
+
+def test_how_answers_are_drawn_needs_a_run_that_draws_them(tmp_path):
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text('{"prompt": "p", "answers": ["a", "b"]}\n')
+    with pytest.raises(UsageError, match="a run's answers alone"):
+        sevenfold.label(answers, out=tmp_path / "mine.jsonl", ask=lambda question: "q", seed=3)

@@ -107,6 +107,12 @@ def label(
     from sevenfold.data.labelling import Labelling, pairs_to_compare
 
     _check_sources(answers, judge, from_run, prompts)
+    if from_run is None and (num, max_new_tokens, temperature, seed) != (20, 60, 1.0, 0):
+        raise UsageError(
+            "how answers are drawn means something for a run's answers alone",
+            got="num, max_new_tokens, temperature or seed without from_run",
+            hint="--from-run RUN",
+        )
     _check_out(Path(out), [path for path in (answers, *(judge or ())) if path is not None])
     drawn = None
     if from_run is not None and answers is not None and not Path(answers).exists():
