@@ -70,14 +70,12 @@ def train_run(
     home = home or data_home()
     store = store or RunStore(home / "runs.sqlite")
     note = on_event or _logger.warning
-    if recipe.task == "control":
-        return _acted(recipe, store, home, note, on_step=on_step, keep_weights=keep_weights, fresh=fresh)
     run = _Run(recipe, store, home / "runs" / recipe.run_id(), note, keep_weights)
     record = None if fresh else run.finished()
     if record is not None:
         return record
-    if recipe.task == "rlhf":
-        return _answered(recipe, store, home, note, on_step=on_step, keep_weights=keep_weights, fresh=fresh)
+    if recipe.task in ("control", "rlhf"):
+        return _from_experience(recipe, store, home, note, on_step=on_step, keep_weights=keep_weights, fresh=fresh)
     check_recipe(recipe)
     check_distilling(recipe)
     device = resolve_device(recipe)
@@ -110,18 +108,16 @@ def _taught(workload: Workload, store: RunStore, home: Path) -> Workload:
     return replace(workload, teacher=require_teacher(workload, teacher))
 
 
-def _acted(recipe: Recipe, store: RunStore, home: Path, note: Callable[[str], None], **how: Any) -> RunRecord:
-    """A run of the task control, which has no data set and a loop of its own."""
-    from sevenfold.training.reinforcement.running import control_run
-
-    record = None if how["fresh"] else _Run(recipe, store, home / "runs" / recipe.run_id(), note, True).finished()
-    return record if record is not None else control_run(recipe, store=store, home=home, note=note, **how)
-
-
-def _answered(recipe: Recipe, store: RunStore, home: Path, note: Callable[[str], None], **how: Any) -> RunRecord:
-    """A run of the task rlhf, whose policy learns from rewards of its answers in a loop of its own."""
+def _from_experience(
+    recipe: Recipe, store: RunStore, home: Path, note: Callable[[str], None], **how: Any
+) -> RunRecord:
+    """A run whose data are its own doing: an agent that acts, or a policy whose answers are rewarded."""
     from sevenfold.training.alignment.asking import build_asking
     from sevenfold.training.alignment.running import rlhf_run
+    from sevenfold.training.reinforcement.running import control_run
+
+    if recipe.task == "control":
+        return control_run(recipe, store=store, home=home, note=note, **how)
 
     def build() -> Asking:
         return build_asking(recipe, store=store, home=home)
